@@ -1,0 +1,294 @@
+"""Cameras, camera paths and the camera file.
+
+World: the capture's own coordinates and units. ``camera_to_world`` has OpenGL axes, as in Blender:
+x right, y up, looking down -z. Pixel centres lie at (i + 0.5, j + 0.5), origin top left.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import CameraFileError
+
+FloatArray = npt.NDArray[np.float64]
+
+# Multiplying camera-to-world by this flips between OpenGL and OpenCV camera axes (y and z).
+OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+
+CAMERA_MODELS = ("PINHOLE", "OPENCV", "OPENCV_FISHEYE")
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """One posed camera.
+
+    ``fl_x, fl_y, cx, cy`` are in pixels. ``distortion`` holds OpenCV's coefficients in OpenCV's
+    order: ``(k1, k2, p1, p2[, k3[, k4, k5, k6]])`` for ``OPENCV``, ``(k1, k2, k3, k4)`` for
+    ``OPENCV_FISHEYE``, and nothing for ``PINHOLE``.
+    """
+
+    width: int
+    height: int
+    fl_x: float
+    fl_y: float
+    cx: float
+    cy: float
+    camera_to_world: FloatArray
+    name: str = ""
+    camera_model: str = "PINHOLE"
+    distortion: tuple[float, ...] = ()
+
+    @property
+    def is_pinhole(self) -> bool:
+        return self.camera_model == "PINHOLE" or not any(self.distortion)
+
+    @property
+    def intrinsics(self) -> FloatArray:
+        """OpenCV's 3x3 camera matrix. Its pixel centres are at whole numbers, ours at +0.5."""
+        return np.array([[self.fl_x, 0.0, self.cx], [0.0, self.fl_y, self.cy], [0.0, 0.0, 1.0]])
+
+    @property
+    def position(self) -> FloatArray:
+        return self.camera_to_world[:3, 3].copy()
+
+    @property
+    def forward(self) -> FloatArray:
+        """Unit viewing direction in world coordinates."""
+        return -self.camera_to_world[:3, 2] / np.linalg.norm(self.camera_to_world[:3, 2])
+
+    def world_to_camera_opencv(self) -> FloatArray:
+        """(4, 4) world to camera with x right, y down, z forward."""
+        return np.linalg.inv(self.camera_to_world @ OPENGL_TO_OPENCV)
+
+    def scaled(self, width: int, height: int) -> Camera:
+        """The same camera with its image resized to ``width`` x ``height``."""
+        scale_x, scale_y = width / self.width, height / self.height
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fl_x=self.fl_x * scale_x,
+            fl_y=self.fl_y * scale_y,
+            cx=self.cx * scale_x,
+            cy=self.cy * scale_y,
+        )
+
+    def downscaled(self, factor: float) -> Camera:
+        """The same camera with its image ``factor`` times smaller, at least one pixel wide."""
+        return self.scaled(max(1, round(self.width / factor)), max(1, round(self.height / factor)))
+
+    def rays(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """World-space rays through the pixel centres of a pinhole camera.
+
+        Returns ``rays_o`` and ``rays_d``, both (height, width, 3); ``rays_d`` has unit planar
+        depth (its component along ``forward`` is 1), so that distance along it is planar depth.
+        """
+        columns = (np.arange(self.width) + 0.5 - self.cx) / self.fl_x
+        rows = (np.arange(self.height) + 0.5 - self.cy) / self.fl_y
+        x, y = np.meshgrid(columns, rows)
+        directions = np.stack([x, -y, -np.ones_like(x)], axis=-1) @ self.camera_to_world[:3, :3].T
+        origins = np.broadcast_to(self.camera_to_world[:3, 3], directions.shape)
+        return origins.astype(np.float32), directions.astype(np.float32)
+
+    def project(self, points: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Project world points (N, 3) with a pinhole model to pixels (N, 2) and planar depth (N,)."""
+        in_camera = np.asarray(points, dtype=np.float64) @ self.world_to_camera_opencv()[:3, :3].T
+        in_camera = in_camera + self.world_to_camera_opencv()[:3, 3]
+        depth = in_camera[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pixels = np.stack(
+                [self.fl_x * in_camera[:, 0] / depth + self.cx, self.fl_y * in_camera[:, 1] / depth + self.cy],
+                axis=-1,
+            )
+        return pixels, depth
+
+    def to_json(self) -> dict[str, Any]:
+        """This camera as an entry of a camera file's ``frames``."""
+        entry: dict[str, Any] = {
+            "w": self.width,
+            "h": self.height,
+            "fl_x": self.fl_x,
+            "fl_y": self.fl_y,
+            "cx": self.cx,
+            "cy": self.cy,
+            "transform_matrix": self.camera_to_world.tolist(),
+        }
+        if self.name:
+            entry["name"] = self.name
+        if not self.is_pinhole:
+            entry["camera_model"] = self.camera_model
+            entry.update(zip(_distortion_names(self.camera_model), self.distortion, strict=False))
+        return entry
+
+
+def _distortion_names(camera_model: str) -> tuple[str, ...]:
+    if camera_model == "OPENCV_FISHEYE":
+        return ("k1", "k2", "k3", "k4")
+    return ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+
+
+def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) -> Camera:
+    """Read one camera from a ``transforms.json`` frame; ``shared`` holds the file's common values.
+
+    ``where`` names the file and frame in error messages. Intrinsics may be given as focal lengths
+    in pixels or as ``camera_angle_x`` (radians).
+
+    Raises:
+        CameraFileError: a value is missing, not a number, or the matrix is not a usable pose.
+    """
+
+    def number(key: str, default: float | None = None) -> float | None:
+        value = entry.get(key, shared.get(key, default))
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise CameraFileError(f"{where}: {key!r} is {value!r}, but must be a finite number")
+        return float(value)
+
+    width, height = number("w"), number("h")
+    if width is None or height is None or width < 1 or height < 1:
+        raise CameraFileError(f"{where}: 'w' and 'h' (image size in pixels) are missing or not positive")
+    fl_x, fl_y = number("fl_x"), number("fl_y")
+    angle_x, angle_y = number("camera_angle_x"), number("camera_angle_y")
+    if fl_x is None and angle_x is not None and 0 < angle_x < math.pi:
+        fl_x = 0.5 * width / math.tan(0.5 * angle_x)
+    if fl_y is None and angle_y is not None and 0 < angle_y < math.pi:
+        fl_y = 0.5 * height / math.tan(0.5 * angle_y)
+    fl_x = fl_y if fl_x is None else fl_x
+    fl_y = fl_x if fl_y is None else fl_y
+    if fl_x is None or fl_y is None or fl_x <= 0 or fl_y <= 0:
+        raise CameraFileError(
+            f"{where}: no usable focal length; give 'fl_x' and 'fl_y' in pixels or 'camera_angle_x' in radians"
+        )
+    matrix = pose_matrix(entry.get("transform_matrix"), where)
+    model = str(entry.get("camera_model", shared.get("camera_model", "OPENCV")))
+    if model in ("OPENCV_FISHEYE", "FISHEYE") or bool(entry.get("is_fisheye", shared.get("is_fisheye"))):
+        model = "OPENCV_FISHEYE"
+    elif model in ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV", "PERSPECTIVE"):
+        model = "PINHOLE" if "PINHOLE" in model else "OPENCV"
+    else:
+        raise CameraFileError(f"{where}: camera_model {model!r} is not one of {', '.join(CAMERA_MODELS)}")
+    distortion: tuple[float, ...] = ()
+    if model != "PINHOLE":
+        distortion = tuple(number(key, 0.0) or 0.0 for key in _distortion_names(model))
+        if not any(distortion):
+            model, distortion = "PINHOLE", ()
+    cx, cy = number("cx", width / 2), number("cy", height / 2)
+    assert cx is not None and cy is not None
+    return Camera(
+        width=int(width),
+        height=int(height),
+        fl_x=fl_x,
+        fl_y=fl_y,
+        cx=cx,
+        cy=cy,
+        camera_to_world=matrix,
+        name=str(entry.get("name", "")),
+        camera_model=model,
+        distortion=distortion,
+    )
+
+
+def pose_matrix(value: Any, where: str) -> FloatArray:
+    """A checked (4, 4) camera-to-world matrix from nested lists (3x4 gets its last row).
+
+    Raises:
+        CameraFileError: it is not a 3x4 or 4x4 matrix of finite numbers with an invertible rotation.
+    """
+    try:
+        matrix = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.shape == (3, 4):
+        matrix = np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
+    if matrix.shape != (4, 4):
+        raise CameraFileError(f"{where}: 'transform_matrix' is not a 4x4 matrix of numbers")
+    if not np.isfinite(matrix).all():
+        raise CameraFileError(f"{where}: the pose has NaN or infinite values; solve this camera again or remove it")
+    if abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+        raise CameraFileError(f"{where}: the pose's rotation is singular; solve this camera again or remove it")
+    return matrix
+
+
+@dataclass(frozen=True)
+class PathFrame:
+    """A camera at a time (seconds from the capture's start); ``name`` is the output file's stem."""
+
+    camera: Camera
+    time: float
+    name: str
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """The cameras to render, in order: the content of a camera file."""
+
+    frames: Sequence[PathFrame]
+    fps: float = 24.0
+    source: str = field(default="", compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        first = self.frames[0].camera if self.frames else None
+        return {
+            "w": first.width if first else 0,
+            "h": first.height if first else 0,
+            "fps": self.fps,
+            "frames": [{**frame.camera.to_json(), "time": frame.time, "name": frame.name} for frame in self.frames],
+        }
+
+    @staticmethod
+    def from_json(data: Any, where: str) -> CameraPath:
+        """Read the JSON of a camera file; ``where`` names it in errors.
+
+        Raises:
+            CameraFileError: it is not a camera file, or a frame is unusable, or two share a name.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("frames"), list):
+            raise CameraFileError(f"{where}: not a camera file; it needs an object with a 'frames' list")
+        if not data["frames"]:
+            raise CameraFileError(f"{where}: the camera file has no frames; export at least one camera")
+        shared = {key: value for key, value in data.items() if key != "frames"}
+        frames: list[PathFrame] = []
+        names: set[str] = set()
+        for index, entry in enumerate(data["frames"]):
+            place = f"{where}, frame {index + 1}"
+            if not isinstance(entry, dict):
+                raise CameraFileError(f"{place}: not an object")
+            camera = camera_from_json(entry, shared, place)
+            time = entry.get("time", 0.0)
+            if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+                raise CameraFileError(f"{place}: 'time' is {time!r}, but must be seconds")
+            name = str(entry.get("name") or f"{index + 1:04d}")
+            if name in names:
+                raise CameraFileError(f"{place}: the name {name!r} is used twice; names become file names")
+            if name in (".", "..") or any(character in name for character in "/\\:\0"):
+                raise CameraFileError(f"{place}: the name {name!r} cannot be a file name")
+            names.add(name)
+            frames.append(PathFrame(camera, float(time), name))
+        fps = data.get("fps", 24.0)
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not math.isfinite(fps) or fps <= 0:
+            raise CameraFileError(f"{where}: 'fps' is {fps!r}, but must be a positive number")
+        return CameraPath(frames, float(fps), where)
+
+    @staticmethod
+    def load(path: str | Path) -> CameraPath:
+        """Read a camera file from disk.
+
+        Raises:
+            CameraFileError: as ``from_json``, or the file cannot be read.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise CameraFileError(f"{path}: cannot be read ({error.strerror})") from error
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise CameraFileError(f"{path}: not valid JSON ({error})") from error
+        return CameraPath.from_json(data, str(path))

@@ -1,0 +1,29 @@
+"""The errors a user can cause or mend. Each message names the file or option and the remedy."""
+
+
+class NeuralRenderError(Exception):
+    """Base of every expected failure; the message is one clear sentence for the user."""
+
+
+class CaptureError(NeuralRenderError):
+    """A capture cannot be read or used."""
+
+
+class CameraFileError(NeuralRenderError):
+    """A camera file cannot be read."""
+
+
+class SceneError(NeuralRenderError):
+    """A scene folder cannot be read, written or resumed."""
+
+
+class OptionError(NeuralRenderError):
+    """An option, preset or method does not exist or does not fit."""
+
+
+class TrainingError(NeuralRenderError):
+    """Training cannot go on; the last good checkpoint is kept."""
+
+
+class Cancelled(NeuralRenderError):  # noqa: N818 - an outcome, not a fault
+    """The user cancelled; what was finished is kept."""

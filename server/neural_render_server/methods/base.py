@@ -1,0 +1,124 @@
+"""What a method must be: a field that trains step by step and renders cameras at any time.
+
+A method is registered by name through the ``neural_render.methods`` entry point group.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..cameras import Camera
+from ..captures.capture import PointCloud
+
+Tensors = dict[str, torch.Tensor]
+
+# report(message, fraction in [0, 1] of the present stage); it raises Cancelled when the user cancels.
+Report = Callable[[str, float], None]
+
+
+class TrainingViews(Protocol):
+    """The training views of a capture, decoded, undistorted and downscaled; held-out views are absent.
+
+    ``cameras`` are pinhole; ``camera_indices`` and ``timestep_indices`` are (V,) per view.
+    """
+
+    cameras: Sequence[Camera]
+    times: npt.NDArray[np.float64]
+    camera_indices: npt.NDArray[np.int64]
+    timestep_indices: npt.NDArray[np.int64]
+    has_alpha: bool
+    points: PointCloud | None
+    near_far: npt.NDArray[np.float64] | None
+
+    def __len__(self) -> int: ...
+
+    def rgb(self, index: int) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) sRGB-encoded, straight (not premultiplied)."""
+
+    def alpha(self, index: int) -> npt.NDArray[np.uint8] | None:
+        """(H, W), or None where the capture has no alpha."""
+
+    def mask(self, index: int) -> npt.NDArray[np.bool_] | None:
+        """(H, W) True where the pixel is usable, or None where all are."""
+
+
+@dataclass(frozen=True)
+class CropBox:
+    """Axis-aligned box in capture coordinates; what lies outside is not rendered."""
+
+    minimum: tuple[float, float, float]
+    maximum: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class RenderedFrame:
+    """One rendered frame, before any background.
+
+    ``color`` (H, W, 3) float32, premultiplied by opacity, in the capture's own encoding (sRGB for
+    8-bit captures); ``opacity`` (H, W) in [0, 1]; ``depth`` (H, W) planar depth in capture units,
+    already divided by opacity, 0 where opacity is 0.
+    """
+
+    color: npt.NDArray[np.float32]
+    opacity: npt.NDArray[np.float32]
+    depth: npt.NDArray[np.float32]
+
+    def over(self, background: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """(H, W, 3) colour over a constant background of the same encoding."""
+        behind = (1.0 - self.opacity[..., None]) * np.asarray(background, dtype=np.float32)
+        return self.color + behind
+
+
+class Method(ABC):
+    """A trainable field. Construct with a config, then either ``initialise`` or ``load``."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    description: ClassVar[str]
+    config_class: ClassVar[type[Any]]  # a dataclass
+    presets: ClassVar[dict[str, dict[str, Any]]]  # preset name -> overrides of the config's defaults
+
+    def __init__(self, config: Any, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+
+    @property
+    @abstractmethod
+    def background(self) -> npt.NDArray[np.float32] | None:
+        """(3,) colour learned behind the field, in the capture's encoding; None where there is none."""
+
+    @property
+    @abstractmethod
+    def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Minimum and maximum corner of what the field holds, in capture coordinates."""
+
+    @abstractmethod
+    def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
+        """Build the field's start from the training views."""
+
+    @abstractmethod
+    def train_step(self, views: TrainingViews, progress: float) -> dict[str, float]:
+        """One optimisation step at ``progress`` in [0, 1] of the budget; returns at least ``loss``."""
+
+    @abstractmethod
+    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        """Render a pinhole camera at ``time`` (seconds); any size, any position."""
+
+    @abstractmethod
+    def tensors(self) -> Tensors:
+        """What ``model.safetensors`` holds: all that rendering needs (with JSON-able ``metadata``)."""
+
+    @abstractmethod
+    def optimizer_tensors(self) -> Tensors:
+        """What ``optimizer.safetensors`` holds: all else that resuming needs, random state included."""
+
+    @abstractmethod
+    def load(self, tensors: Tensors, optimizer_tensors: Tensors | None) -> None:
+        """Take up saved tensors; with ``optimizer_tensors``, training continues bit for bit."""
