@@ -66,7 +66,8 @@ class Camera:
 
     def world_to_camera_opencv(self) -> FloatArray:
         """(4, 4) world to camera with x right, y down, z forward."""
-        return np.linalg.inv(self.camera_to_world @ OPENGL_TO_OPENCV)
+        inverse: FloatArray = np.linalg.inv(self.camera_to_world @ OPENGL_TO_OPENCV)
+        return inverse
 
     def scaled(self, width: int, height: int) -> Camera:
         """The same camera with its image resized to ``width`` x ``height``."""
@@ -105,7 +106,10 @@ class Camera:
         depth = in_camera[:, 2]
         with np.errstate(divide="ignore", invalid="ignore"):
             pixels = np.stack(
-                [self.fl_x * in_camera[:, 0] / depth + self.cx, self.fl_y * in_camera[:, 1] / depth + self.cy],
+                [
+                    self.fl_x * in_camera[:, 0] / depth + self.cx,
+                    self.fl_y * in_camera[:, 1] / depth + self.cy,
+                ],
                 axis=-1,
             )
         return pixels, depth
@@ -172,7 +176,15 @@ def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) 
     model = str(entry.get("camera_model", shared.get("camera_model", "OPENCV")))
     if model in ("OPENCV_FISHEYE", "FISHEYE") or bool(entry.get("is_fisheye", shared.get("is_fisheye"))):
         model = "OPENCV_FISHEYE"
-    elif model in ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV", "PERSPECTIVE"):
+    elif model in (
+        "OPENCV",
+        "PINHOLE",
+        "SIMPLE_PINHOLE",
+        "SIMPLE_RADIAL",
+        "RADIAL",
+        "FULL_OPENCV",
+        "PERSPECTIVE",
+    ):
         model = "PINHOLE" if "PINHOLE" in model else "OPENCV"
     else:
         raise CameraFileError(f"{where}: camera_model {model!r} is not one of {', '.join(CAMERA_MODELS)}")
@@ -212,9 +224,13 @@ def pose_matrix(value: Any, where: str) -> FloatArray:
     if matrix.shape != (4, 4):
         raise CameraFileError(f"{where}: 'transform_matrix' is not a 4x4 matrix of numbers")
     if not np.isfinite(matrix).all():
-        raise CameraFileError(f"{where}: the pose has NaN or infinite values; solve this camera again or remove it")
+        raise CameraFileError(
+            f"{where}: the pose has NaN or infinite values; solve this camera again or remove it"
+        )
     if abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
-        raise CameraFileError(f"{where}: the pose's rotation is singular; solve this camera again or remove it")
+        raise CameraFileError(
+            f"{where}: the pose's rotation is singular; solve this camera again or remove it"
+        )
     return matrix
 
 
@@ -241,7 +257,9 @@ class CameraPath:
             "w": first.width if first else 0,
             "h": first.height if first else 0,
             "fps": self.fps,
-            "frames": [{**frame.camera.to_json(), "time": frame.time, "name": frame.name} for frame in self.frames],
+            "frames": [
+                {**frame.camera.to_json(), "time": frame.time, "name": frame.name} for frame in self.frames
+            ],
         }
 
     @staticmethod

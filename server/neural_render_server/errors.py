@@ -25,5 +25,5 @@ class TrainingError(NeuralRenderError):
     """Training cannot go on; the last good checkpoint is kept."""
 
 
-class Cancelled(NeuralRenderError):  # noqa: N818 - an outcome, not a fault
+class Cancelled(NeuralRenderError):
     """The user cancelled; what was finished is kept."""

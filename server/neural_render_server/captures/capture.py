@@ -148,7 +148,9 @@ def apply_split(capture: Capture, options: SplitOptions) -> Capture:
         names = [camera.name for camera in capture.cameras]
         for name in options.test_cameras:
             if name not in names:
-                raise CaptureError(f"{capture.path}: no camera {name!r} to hold out; there are {', '.join(names)}")
+                raise CaptureError(
+                    f"{capture.path}: no camera {name!r} to hold out; there are {', '.join(names)}"
+                )
         held_out = {names.index(name) for name in options.test_cameras}
         is_test |= np.array([view.camera in held_out for view in capture.views])
     if options.every_nth_test is not None:
@@ -163,5 +165,7 @@ def apply_split(capture: Capture, options: SplitOptions) -> Capture:
     if options.test_timesteps:
         is_test |= np.isin([view.timestep for view in capture.views], list(options.test_timesteps))
     if is_test.all():
-        raise CaptureError(f"{capture.path}: every view is held out, so nothing is left to train on; hold out fewer")
+        raise CaptureError(
+            f"{capture.path}: every view is held out, so nothing is left to train on; hold out fewer"
+        )
     return replace(capture, is_test=is_test)
