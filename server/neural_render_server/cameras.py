@@ -66,8 +66,7 @@ class Camera:
 
     def world_to_camera_opencv(self) -> FloatArray:
         """(4, 4) world to camera with x right, y down, z forward."""
-        inverse: FloatArray = np.linalg.inv(self.camera_to_world @ OPENGL_TO_OPENCV)
-        return inverse
+        return np.asarray(np.linalg.inv(self.camera_to_world @ OPENGL_TO_OPENCV), dtype=np.float64)
 
     def scaled(self, width: int, height: int) -> Camera:
         """The same camera with its image resized to ``width`` x ``height``."""

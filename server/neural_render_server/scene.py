@@ -1,0 +1,170 @@
+"""The scene folder: a trained field on disk, which can be moved and zipped.
+
+``scene.json`` describes it, ``model.safetensors`` is all that rendering needs,
+``optimizer.safetensors`` is a whole checkpoint (model, optimiser and random state), so that whatever
+moment a machine dies at, each file by itself is complete. ``cameras.json`` is the rig.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .errors import SceneError
+from .files import write_atomically, write_json
+
+SCHEMA_VERSION = 1
+
+MODEL_PREFIX = "model."
+OPTIMIZER_PREFIX = "optimizer."
+
+
+@dataclass
+class SceneInfo:
+    """The content of ``scene.json``. Lengths are in capture units, times in seconds."""
+
+    method: str
+    preset: str
+    config: dict[str, Any]
+    training: dict[str, Any]  # the options it was trained with, the capture's path among them
+    capture_format: str
+    is_dynamic: bool
+    times: list[float]
+    fps: float | None
+    width: int
+    height: int
+    has_alpha: bool
+    bounds: dict[str, list[float]]
+    background: list[float] | None
+    step: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+    metrics: dict[str, Any] | None = None
+    encoding: str = "srgb"
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene folder."""
+
+    path: Path
+
+    @property
+    def info_file(self) -> Path:
+        return self.path / "scene.json"
+
+    @property
+    def model_file(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.path / "optimizer.safetensors"
+
+    @property
+    def cameras_file(self) -> Path:
+        return self.path / "cameras.json"
+
+    @property
+    def preview_file(self) -> Path:
+        return self.path / "previews" / "preview.png"
+
+    def exists(self) -> bool:
+        return self.info_file.is_file()
+
+    def read_info(self) -> SceneInfo:
+        """Read ``scene.json``.
+
+        Raises:
+            SceneError: it is missing, damaged, or of a newer schema.
+        """
+        if not self.path.is_dir():
+            raise SceneError(f"{self.path}: there is no such scene folder; was it moved or deleted?")
+        try:
+            data = json.loads(self.info_file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SceneError(f"{self.path}: no scene.json in it; choose a folder that training wrote") from error
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise SceneError(f"{self.info_file}: cannot be read ({error}); train the scene again") from error
+        version = data.get("schema_version") if isinstance(data, dict) else None
+        if not isinstance(version, int):
+            raise SceneError(f"{self.info_file}: not a scene description; train the scene again")
+        if version > SCHEMA_VERSION:
+            raise SceneError(
+                f"{self.info_file}: written by a newer version (schema {version}, this one reads up to "
+                f"{SCHEMA_VERSION}); update the server"
+            )
+        try:
+            return SceneInfo(**data)
+        except TypeError as error:
+            raise SceneError(f"{self.info_file}: not a scene description ({error}); train it again") from error
+
+    def write_info(self, info: SceneInfo) -> None:
+        write_json(self.info_file, asdict(info))
+
+    def write_model(self, tensors: dict[str, torch.Tensor], step: int) -> None:
+        _save(self.model_file, tensors, {"step": str(step)})
+
+    def read_model(self) -> dict[str, torch.Tensor]:
+        """The tensors of ``model.safetensors``.
+
+        Raises:
+            SceneError: the file is missing or damaged.
+        """
+        return _load(self.model_file, "train the scene again")[0]
+
+    def write_checkpoint(
+        self, model: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor], state: dict[str, Any]
+    ) -> None:
+        """Write all that resuming needs into one file; ``state`` is JSON-able."""
+        tensors = {MODEL_PREFIX + name: tensor for name, tensor in model.items()}
+        tensors.update({OPTIMIZER_PREFIX + name: tensor for name, tensor in optimizer.items()})
+        _save(self.checkpoint_file, tensors, {"state": json.dumps(state)})
+
+    def read_checkpoint(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
+        """The model's tensors, the optimiser's, and the state given to ``write_checkpoint``.
+
+        Raises:
+            SceneError: there is no checkpoint, or it is damaged.
+        """
+        tensors, metadata = _load(self.checkpoint_file, "start the training anew")
+        try:
+            state = json.loads(metadata["state"])
+        except (KeyError, json.JSONDecodeError) as error:
+            raise SceneError(f"{self.checkpoint_file}: not a checkpoint; start the training anew") from error
+        model = {k.removeprefix(MODEL_PREFIX): v for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
+        optimizer = {
+            k.removeprefix(OPTIMIZER_PREFIX): v for k, v in tensors.items() if k.startswith(OPTIMIZER_PREFIX)
+        }
+        return model, optimizer, state
+
+
+def _save(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(contiguous, temporary, metadata=metadata)
+        except SafetensorError as error:  # safetensors wraps the operating system's errors
+            raise OSError(str(error)) from error
+
+    write_atomically(path, write)
+
+
+def _load(path: Path, remedy: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise SceneError(f"{path}: missing; {remedy}")
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise SceneError(f"{path}: damaged or cut short ({error}); {remedy}") from error
