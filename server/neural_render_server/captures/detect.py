@@ -1,0 +1,51 @@
+"""Opening a capture of any known format; formats are told apart by the files they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CameraFileError, CaptureError
+from .capture import Capture, SplitOptions, apply_split
+from .checks import check_cameras
+from .n3dv import is_n3dv, read_n3dv
+
+
+@dataclass(frozen=True)
+class Format:
+    """``matches(path)`` looks at names only; ``read(path)`` reads what matched."""
+
+    matches: Callable[[Path], bool]
+    read: Callable[[Path], Capture]
+    looked_for: str
+
+
+FORMATS = (Format(is_n3dv, read_n3dv, "poses_bounds.npy (N3DV, LLFF)"),)
+
+
+def open_capture(path: str | Path, split: SplitOptions = SplitOptions()) -> Capture:  # noqa: B008
+    """Open the capture at ``path`` (its folder, or its ``transforms.json``) and apply ``split``.
+
+    Nothing but headers is read; frames are decoded by ``frames.Frames``.
+
+    Raises:
+        CaptureError: no capture is there, it cannot be read, or ``split`` does not fit it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CaptureError(f"{path}: there is no such file or folder; check the path")
+    for kind in FORMATS:
+        if kind.matches(path):
+            break
+    else:
+        looked_for = "; ".join(kind.looked_for for kind in FORMATS)
+        raise CaptureError(f"{path}: no capture found; looked for {looked_for}")
+    try:
+        capture = kind.read(path)
+    except CameraFileError as error:
+        raise CaptureError(str(error)) from error
+    except OSError as error:
+        raise CaptureError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+    check_cameras(path, capture.cameras)
+    return apply_split(capture, split)

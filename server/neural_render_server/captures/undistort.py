@@ -1,0 +1,146 @@
+"""Turning a frame of a distorted lens into that of the ideal pinhole, and making it smaller."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..cameras import Camera, FloatArray
+from ..errors import CaptureError
+
+# A resized validity of 1 less rounding: the output pixel draws on nothing outside the photo.
+FULLY_VALID = 0.999
+
+
+def pinhole_of(camera: Camera, downscale: float = 1.0) -> Camera:
+    """The camera whose pictures ``Undistorter`` makes: same pose and field, no distortion."""
+    return replace(camera.downscaled(downscale), camera_model="PINHOLE", distortion=())
+
+
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
+
+
+class Undistorter:
+    """Maps frames of one camera to ``pinhole_of(camera, downscale)``.
+
+    Undistortion resamples bicubically at full size, then pixels are averaged over their area, so
+    that a smaller picture does not alias. ``mask`` is (h, w), True where a pixel draws only on what
+    was filmed, or None where all do.
+    """
+
+    def __init__(self, camera: Camera, downscale: float = 1.0) -> None:
+        target = pinhole_of(camera, downscale)
+        self._size = (target.width, target.height)
+        self._shape = (camera.height, camera.width)
+        self._is_resized = self._size != (camera.width, camera.height)
+        self._maps: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+        self.mask: npt.NDArray[np.bool_] | None = None
+        if not camera.is_pinhole:
+            self._maps = distortion_maps(camera)
+            valid = self._resized(_valid_pixels(camera, self._maps).astype(np.float32)) >= FULLY_VALID
+            self.mask = None if valid.all() else valid
+
+    def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """(H, W), (H, W, 3) or (H, W, 4 straight alpha) uint8 -> the same at the target's size."""
+        if self._maps is None and not self._is_resized:
+            return pixels
+        if pixels.ndim == 3 and pixels.shape[2] == 4:
+            return self._apply_rgba(pixels)
+        if self._maps is not None:
+            pixels = cv2.remap(pixels, *self._maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return self._resized(pixels)
+
+    def apply_mask(self, mask: npt.NDArray[np.bool_], path: Path) -> npt.NDArray[np.bool_]:
+        """A (H, W) mask at the target's size: True where all that a pixel draws on is True.
+
+        Raises:
+            CaptureError: the mask, read from ``path``, has not its camera's size.
+        """
+        if mask.shape != self._shape:
+            raise CaptureError(
+                f"{path}: the mask is {mask.shape[1]}x{mask.shape[0]}, but its frame is "
+                f"{self._shape[1]}x{self._shape[0]}; make the mask again at that size"
+            )
+        usable = mask.astype(np.float32)
+        if self._maps is not None:
+            usable = cv2.remap(usable, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        return np.asarray(self._resized(usable) >= FULLY_VALID)
+
+    def _apply_rgba(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        # Straight colours cannot be averaged: what is transparent would bleed in.
+        alpha = pixels[..., 3:].astype(np.float32) / 255.0
+        layers = np.concatenate([pixels[..., :3] * alpha, alpha], axis=-1)
+        if self._maps is not None:
+            layers = cv2.remap(layers, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        layers = self._resized(layers)
+        alpha = layers[..., 3:]
+        color = np.divide(layers[..., :3], alpha, out=np.zeros_like(layers[..., :3]), where=alpha > 0)
+        straight = np.concatenate([color, alpha * 255.0], axis=-1)
+        return np.asarray(np.clip(np.rint(straight), 0, 255), dtype=np.uint8)
+
+    def _resized(self, pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+        if not self._is_resized:
+            return pixels
+        resized: npt.NDArray[Pixel] = cv2.resize(pixels, self._size, interpolation=cv2.INTER_AREA)
+        return resized
+
+
+def distortion_maps(camera: Camera) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Where in the photo each pixel of the ideal camera lies: column and row (H, W) in OpenCV's
+    convention, whose pixel centres are at whole numbers (hence the shift of the principal point)."""
+    intrinsics = camera.intrinsics - _half_pixel()
+    coefficients = np.asarray(camera.distortion, dtype=np.float64)
+    size = (camera.width, camera.height)
+    rectify = (
+        cv2.fisheye.initUndistortRectifyMap
+        if camera.camera_model == "OPENCV_FISHEYE"
+        else cv2.initUndistortRectifyMap
+    )
+    columns, rows = rectify(intrinsics, coefficients, np.eye(3), intrinsics, size, cv2.CV_32FC1)
+    return columns, rows
+
+
+def _half_pixel() -> FloatArray:
+    return np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+
+
+def _valid_pixels(
+    camera: Camera, maps: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+) -> npt.NDArray[np.bool_]:
+    """(H, W) True where an ideal pixel falls inside the photo and short of the lens model's fold."""
+    columns, rows = maps
+    inside = (
+        (columns >= -0.5) & (columns <= camera.width - 0.5) & (rows >= -0.5) & (rows <= camera.height - 0.5)
+    )
+    x = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fl_x
+    y = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fl_y
+    radius = np.hypot(*np.meshgrid(x, y))
+    return np.asarray(inside & (radius <= fold_radius(camera, float(radius.max()))))
+
+
+def fold_radius(camera: Camera, limit: float) -> float:
+    """Largest radius on the plane at depth 1, up to ``limit``, at which radial distortion still grows.
+
+    Beyond it a polynomial fitted to the photo turns back, and two directions share a pixel.
+    """
+    radius = np.linspace(0.0, limit, 2048)
+    if camera.camera_model == "OPENCV_FISHEYE":
+        angle = np.arctan(radius)
+        k1, k2, k3, k4 = camera.distortion
+        distorted = angle * (1 + k1 * angle**2 + k2 * angle**4 + k3 * angle**6 + k4 * angle**8)
+    else:
+        padded = (*camera.distortion, *([0.0] * 8))
+        k1, k2, _, _, k3, k4, k5, k6 = padded[:8]
+        squared = radius**2
+        distorted = (
+            radius
+            * (1 + k1 * squared + k2 * squared**2 + k3 * squared**3)
+            / (1 + k4 * squared + k5 * squared**2 + k6 * squared**3)
+        )
+    turning = np.flatnonzero(np.diff(distorted) <= 0)
+    return float(radius[turning[0]]) if len(turning) else limit

@@ -1,0 +1,205 @@
+"""Reading video frames with PyAV: sequentially, or any frame through seeks to keyframes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Colorspace
+
+from ..errors import CaptureError
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+
+# Frames ahead that are decoded on rather than sought: a seek costs decoding from the last keyframe.
+READ_ON = 16
+
+# A stream that does not say its colour matrix is taken as BT.709 when it is HD and BT.601 below, as
+# players do (mpv's rule: at least 1280 wide or more than 576 high).
+HD_WIDTH, SD_HEIGHT = 1280, 576
+UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+
+
+def is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """``width`` and ``height`` are those of the upright frame, rotation metadata honoured."""
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+
+
+def probe_video(path: Path) -> VideoInfo:
+    """Size, frame count and rate of a video; its first frame is decoded to prove it readable.
+
+    Raises:
+        CaptureError: the file is unreadable, empty or cut off.
+    """
+    with VideoReader(path) as reader:
+        return reader.info
+
+
+def upright_rgb(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) RGB of a decoded frame, turned by its rotation metadata."""
+    colorspace = None
+    if int(frame.colorspace) == UNSPECIFIED:
+        is_hd = max(frame.width, frame.height) >= HD_WIDTH or min(frame.width, frame.height) > SD_HEIGHT
+        colorspace = Colorspace.ITU709 if is_hd else Colorspace.ITU601
+    pixels = frame.reformat(format="rgb24", src_colorspace=colorspace).to_ndarray()
+    return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))
+
+
+def _quarter_turns(frame: av.VideoFrame) -> int:
+    """Counter-clockwise quarter turns that stand a frame upright."""
+    return round(int(frame.rotation) / 90) % 4
+
+
+class VideoReader:
+    """Random access to a video's frames, numbered from 0 in presentation order.
+
+    Holds at most ``cache_bytes`` of decoded frames. Not safe for several threads at once.
+
+    Raises:
+        CaptureError: the file is unreadable, empty or cut off (on opening or on reading).
+    """
+
+    def __init__(self, path: Path, cache_bytes: int = 64 * 2**20) -> None:
+        self.path = path
+        self._cache: OrderedDict[int, npt.NDArray[np.uint8]] = OrderedDict()
+        self._cache_bytes = cache_bytes
+        self._timestamps: list[int] | None = None
+        self._decoder: Iterator[av.VideoFrame] | None = None
+        self._next = 0
+        if not path.is_file():
+            raise CaptureError(f"{path}: the video does not exist")
+        try:
+            self._container = av.open(str(path))
+        except (av.FFmpegError, ValueError) as error:
+            raise self._unreadable() from error
+        try:
+            if not self._container.streams.video:
+                raise CaptureError(f"{path}: the file holds no video")
+            self._stream = self._container.streams.video[0]
+            self._stream.thread_type = "AUTO"
+            self.info = self._probe()
+        except (av.FFmpegError, ValueError) as error:
+            self.close()
+            raise self._unreadable() from error
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._decoder = None
+        self._cache.clear()
+        self._container.close()
+
+    def read(self, frames: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """(H, W, 3) RGB of each of ``frames`` (ascending), decoded in one pass."""
+        for frame in frames:
+            yield self._decode(frame)
+
+    def frame(self, index: int) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) RGB of one frame, from the cache or by seeking to the keyframe before it."""
+        if index in self._cache:
+            self._cache.move_to_end(index)
+            return self._cache[index]
+        pixels = self._decode(index)
+        self._cache[index] = pixels
+        while len(self._cache) > max(1, self._cache_bytes // pixels.nbytes):
+            self._cache.popitem(last=False)
+        return pixels
+
+    def _probe(self) -> VideoInfo:
+        count = self._count_frames()
+        first = next(iter(self._container.decode(self._stream)), None)
+        if first is None or count < 1:
+            raise CaptureError(f"{self.path}: the video has no frames; record or export it again")
+        width, height = first.width, first.height
+        if _quarter_turns(first) % 2:
+            width, height = height, width
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self._container.seek(0)
+        return VideoInfo(width, height, count, float(rate) if rate else 0.0)
+
+    def _count_frames(self) -> int:
+        """Frames from the container's index, else by demuxing (no decoding)."""
+        entries = self._stream.index_entries
+        if len(entries) and len(entries) == self._stream.frames:
+            size = self.path.stat().st_size
+            whole = sum(entry.pos + entry.size <= size for entry in entries)
+            if whole < len(entries):
+                raise CaptureError(
+                    f"{self.path}: the video is cut off after {whole} of {len(entries)} frames; copy it again"
+                )
+            return sum(not entry.is_discard for entry in entries)
+        return len(self._presentation_times())
+
+    def _presentation_times(self) -> list[int]:
+        if self._timestamps is None:
+            self._container.seek(0)
+            self._timestamps = sorted(
+                packet.pts
+                for packet in self._container.demux(self._stream)
+                if packet.pts is not None and not packet.is_discard
+            )
+            self._container.seek(0)
+            self._decoder = None
+        return self._timestamps
+
+    def _decode(self, index: int) -> npt.NDArray[np.uint8]:
+        if not 0 <= index < self.info.frames:
+            raise CaptureError(f"{self.path}: no frame {index}; the video has {self.info.frames}")
+        try:
+            frame = self._decode_frame(index)
+        except (av.FFmpegError, ValueError) as error:
+            raise self._unreadable() from error
+        if frame is None:
+            raise CaptureError(
+                f"{self.path}: the video ends before its frame {index + 1} of {self.info.frames}; "
+                "copy it again"
+            )
+        return upright_rgb(frame)
+
+    def _decode_frame(self, index: int) -> av.VideoFrame | None:
+        if self._decoder is None and index < READ_ON:
+            self._container.seek(0)
+            self._decoder, self._next = self._container.decode(self._stream), 0
+        if self._decoder is not None and self._next <= index <= self._next + READ_ON:
+            for frame in self._decoder:
+                self._next += 1
+                if self._next > index:
+                    return frame
+            return None
+        target = self._presentation_times()[index]
+        self._container.seek(target, stream=self._stream, backward=True)
+        self._decoder, self._next = self._container.decode(self._stream), index
+        for frame in self._decoder:
+            if frame.pts is not None and frame.pts >= target:
+                self._next = index + 1
+                return frame
+        return None
+
+    def _unreadable(self) -> CaptureError:
+        return CaptureError(
+            f"{self.path}: the video cannot be read; copy it again or convert it to H.264 MP4"
+        )
