@@ -169,7 +169,7 @@ def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) 
     fl_y = fl_x if fl_y is None else fl_y
     if fl_x is None or fl_y is None or fl_x <= 0 or fl_y <= 0:
         raise CameraFileError(
-            f"{where}: no usable focal length; give 'fl_x' and 'fl_y' in pixels or 'camera_angle_x' in radians"
+            f"{where}: no focal length; give 'fl_x' and 'fl_y' in pixels or 'camera_angle_x' in radians"
         )
     matrix = pose_matrix(entry.get("transform_matrix"), where)
     model = str(entry.get("camera_model", shared.get("camera_model", "OPENCV")))

@@ -25,5 +25,9 @@ class TrainingError(NeuralRenderError):
     """Training cannot go on; the last good checkpoint is kept."""
 
 
+class ServiceError(NeuralRenderError):
+    """The server cannot start, or cannot do what a request asks."""
+
+
 class Cancelled(NeuralRenderError):
     """The user cancelled; what was finished is kept."""

@@ -46,8 +46,17 @@ def write_json(path: Path, data: Any) -> None:
         SceneError: as ``write_atomically``.
     """
     text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: _write_text(temporary, text))
+    write_bytes(path, text.encode("utf-8"))
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data``, atomically.
+
+    Raises:
+        SceneError: as ``write_atomically``.
+    """
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    write_atomically(path, write)

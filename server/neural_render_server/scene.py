@@ -18,6 +18,8 @@ from safetensors.torch import save_file
 
 from .errors import SceneError
 from .files import write_atomically, write_json
+from .methods.base import Method
+from .methods.registry import config_from_json, get_method, resolve_device
 
 SCHEMA_VERSION = 1
 
@@ -92,7 +94,9 @@ class Scene:
         try:
             data = json.loads(self.info_file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise SceneError(f"{self.path}: no scene.json in it; choose a folder that training wrote") from error
+            raise SceneError(
+                f"{self.path}: no scene.json in it; choose a folder that training wrote"
+            ) from error
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise SceneError(f"{self.info_file}: cannot be read ({error}); train the scene again") from error
         version = data.get("schema_version") if isinstance(data, dict) else None
@@ -106,7 +110,9 @@ class Scene:
         try:
             return SceneInfo(**data)
         except TypeError as error:
-            raise SceneError(f"{self.info_file}: not a scene description ({error}); train it again") from error
+            raise SceneError(
+                f"{self.info_file}: not a scene description ({error}); train it again"
+            ) from error
 
     def write_info(self, info: SceneInfo) -> None:
         write_json(self.info_file, asdict(info))
@@ -168,3 +174,16 @@ def _load(path: Path, remedy: str) -> tuple[dict[str, torch.Tensor], dict[str, s
             return {name: opened.get_tensor(name) for name in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise SceneError(f"{path}: damaged or cut short ({error}); {remedy}") from error
+
+
+def load_method(scene: Scene, device: str = "auto") -> Method:
+    """The trained field of a scene folder, ready to render.
+
+    Raises:
+        SceneError, OptionError: the scene is damaged, or its method is not installed.
+    """
+    info = scene.read_info()
+    method_class = get_method(info.method)
+    method = method_class(config_from_json(method_class, info.config), resolve_device(device))
+    method.load(scene.read_model(), None)
+    return method

@@ -99,6 +99,9 @@ class Method(ABC):
     def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Minimum and maximum corner of what the field holds, in capture coordinates."""
 
+    def warm_up(self, report: Report) -> None:  # noqa: B027 - most methods have nothing to prepare
+        """Compile kernels and the like, once, before the training clock starts."""
+
     @abstractmethod
     def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
         """Build the field's start from the training views."""

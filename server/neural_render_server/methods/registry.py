@@ -83,6 +83,19 @@ def make_config(method: type[Method], preset: str, overrides: dict[str, Any]) ->
     return method.config_class(**values)
 
 
+def config_from_json(method: type[Method], data: dict[str, Any]) -> Any:
+    """The config a scene was stored with; options that this version no longer has are left out."""
+    defaults = method.config_class()
+    known = {option.name for option in dataclasses.fields(defaults)}
+    return method.config_class(
+        **{
+            key: tuple(value) if isinstance(getattr(defaults, key), tuple) else value
+            for key, value in data.items()
+            if key in known
+        }
+    )
+
+
 def _converted(where: str, value: Any, default: Any) -> Any:
     """``value`` (from JSON or a command line string) as the type of ``default``."""
     if isinstance(default, str):

@@ -90,7 +90,9 @@ class TrainOptions:
                 raise OptionError(f"training needs {key!r}: the path of the {key} folder")
         values = {key: value for key, value in data.items() if value is not None}
         for key, kinds in _KINDS.items():
-            if key in values and (not isinstance(values[key], kinds) or _is_bool_for_number(values[key], kinds)):
+            if key in values and (
+                not isinstance(values[key], kinds) or _is_bool_for_number(values[key], kinds)
+            ):
                 raise OptionError(f"training option {key!r} is {values[key]!r}, which is of the wrong type")
         if "timesteps" in values:
             pair = values["timesteps"]

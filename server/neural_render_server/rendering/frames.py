@@ -1,0 +1,99 @@
+"""A camera path through a trained scene, frame by frame to disk."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..cameras import Camera, CameraPath
+from ..errors import OptionError
+from ..progress import Control, Event, OnEvent
+from ..scene import Scene, load_method
+from .images import read_exr, write_exr, write_png
+from .passes import Passes, PassOptions, render_passes
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How to write frames. Without ``overwrite`` a whole frame that is there already is kept."""
+
+    passes: PassOptions = field(default_factory=PassOptions)
+    format: Literal["exr", "png"] = "exr"
+    overwrite: bool = True
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.format not in ("exr", "png"):
+            raise OptionError(f"format {self.format!r} does not exist; choose exr or png")
+        if self.format == "png" and "combined" not in self.passes.passes:
+            raise OptionError("PNG holds the combined pass only; choose it, or the format exr")
+
+
+class FrameRenderer:
+    """A scene opened for rendering.
+
+    Raises:
+        SceneError, OptionError: the scene cannot be opened on ``device``.
+    """
+
+    def __init__(self, scene_path: Path, device: str = "auto") -> None:
+        scene = Scene(scene_path)
+        self.info = scene.read_info()
+        self.method = load_method(scene, device)
+
+    def render(self, camera: Camera, time: float, options: PassOptions) -> Passes:
+        """The passes of one camera at ``time`` seconds from the capture's start."""
+        return render_passes(self.method, camera, time, options, self.info.encoding)
+
+
+def render_path(
+    scene_path: Path, path: CameraPath, out: Path, options: RenderOptions, on_event: OnEvent, control: Control
+) -> dict[str, Any]:
+    """Render every frame of ``path`` into ``out`` as ``NAME.exr`` or ``NAME.png``.
+
+    Returns ``{frames: [paths], rendered, kept, seconds}``; ``seconds`` counts rendering alone.
+
+    Raises:
+        NeuralRenderError: the scene cannot be read or a frame not written; finished frames stay.
+        Cancelled: ``control`` was cancelled; finished frames stay.
+    """
+    renderer = FrameRenderer(scene_path, options.device)
+    files: list[str] = []
+    rendered, seconds, total = 0, 0.0, len(path.frames)
+    for index, frame in enumerate(path.frames):
+        control.check()
+        file = out / f"{frame.name}.{options.format}"
+        kept = not options.overwrite and _is_whole(file, options)
+        if not kept:
+            start = time.monotonic()
+            passes = renderer.render(frame.camera, frame.time, options.passes)
+            seconds += time.monotonic() - start
+            rendered += 1
+            if options.format == "exr":
+                write_exr(file, passes)
+            else:
+                write_png(file, passes)
+        files.append(str(file))
+        on_event(
+            Event(
+                "frame", {"name": frame.name, "path": str(file), "index": index, "total": total, "kept": kept}
+            )
+        )
+        left = seconds / rendered * (total - index - 1) if rendered else None
+        message = f"Rendered frame {index + 1} of {total}"
+        on_event(Event("progress", {"fraction": (index + 1) / total, "time_left": left, "message": message}))
+    return {"frames": files, "rendered": rendered, "kept": total - rendered, "seconds": seconds}
+
+
+def _is_whole(file: Path, options: RenderOptions) -> bool:
+    """Whether ``file`` is a finished frame with the passes asked for."""
+    if not file.is_file():
+        return False
+    if options.format == "png":
+        return file.stat().st_size > 0
+    try:
+        return set(options.passes.passes) <= set(read_exr(file))
+    except OSError:
+        return False

@@ -1,0 +1,176 @@
+"""The job store: jobs and their events in SQLite, so that the queue survives a restart."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import ServiceError
+from .jobs import Job, JobEvent, JobKind
+
+# Events kept per job for late listeners; a long training makes tens of thousands.
+EVENTS_KEPT = 2000
+_TRIM_EVERY = 200
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT UNIQUE NOT NULL,
+    kind TEXT NOT NULL,
+    params TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created REAL NOT NULL,
+    progress REAL NOT NULL,
+    time_left REAL,
+    message TEXT NOT NULL,
+    metrics TEXT NOT NULL,
+    result TEXT,
+    error TEXT,
+    started REAL,
+    finished REAL,
+    client_id TEXT,
+    resume INTEGER NOT NULL,
+    preview TEXT
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX events_of_job ON events (job, id);
+"""
+_COLUMNS = tuple(column.name for column in fields(Job))
+_JSON_COLUMNS = ("params", "metrics", "result", "error")
+
+
+class JobStore:
+    """All jobs of one state folder. Safe to call from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the database.
+
+        Raises:
+            ServiceError: it is no job database, is damaged, or belongs to a newer version.
+        """
+        self._path = path
+        self._lock = threading.RLock()
+        try:
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute("PRAGMA foreign_keys = ON")
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._database.executescript(
+                    f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
+                )
+        except sqlite3.Error as error:
+            raise ServiceError(
+                f"{path}: the job database cannot be used ({error}); move it away to start with an empty queue"
+            ) from error
+        if version not in (0, _SCHEMA_VERSION):
+            raise ServiceError(
+                f"{path}: the job database is of version {version}, this server reads {_SCHEMA_VERSION}; "
+                "update the server or choose another --state-dir"
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    def add(self, kind: JobKind, params: dict[str, Any], client_id: str | None = None) -> Job:
+        """A new queued job."""
+        job = Job(uuid.uuid4().hex[:12], kind, params, "queued", time.time(), client_id=client_id)
+        names = ", ".join(_COLUMNS)
+        marks = ", ".join("?" for _ in _COLUMNS)
+        with self._lock:
+            self._database.execute(
+                f"INSERT INTO jobs ({names}) VALUES ({marks})",
+                [_to_column(name, getattr(job, name)) for name in _COLUMNS],
+            )
+        return job
+
+    def get(self, job_id: str) -> Job | None:
+        found = self._select("WHERE id = ?", job_id)
+        return found[0] if found else None
+
+    def all(self, client_id: str | None = None) -> list[Job]:
+        """Every job, oldest first; of one client where ``client_id`` is given."""
+        if client_id is None:
+            return self._select("")
+        return self._select("WHERE client_id = ?", client_id)
+
+    def next_queued(self, kind: JobKind) -> Job | None:
+        found = self._select("WHERE state = 'queued' AND kind = ?", kind, limit=1)
+        return found[0] if found else None
+
+    def count(self, state: str) -> int:
+        with self._lock:
+            row = self._database.execute("SELECT count(*) FROM jobs WHERE state = ?", [state]).fetchone()
+        return int(row[0])
+
+    def update(self, job: Job, **changes: Any) -> Job:
+        """Store ``changes`` to a job and return it changed."""
+        assignments = ", ".join(f"{name} = ?" for name in changes)
+        values = [_to_column(name, value) for name, value in changes.items()]
+        with self._lock:
+            self._database.execute(f"UPDATE jobs SET {assignments} WHERE id = ?", [*values, job.id])
+        return replace(job, **changes)
+
+    def delete(self, job_id: str) -> None:
+        with self._lock:
+            self._database.execute("DELETE FROM jobs WHERE id = ?", [job_id])
+
+    def requeue_interrupted(self) -> list[Job]:
+        """Queue again what ran when the last server died, to go on where it stopped."""
+        interrupted = self._select("WHERE state = 'running'")
+        return [self.update(job, state="queued", resume=True, time_left=None) for job in interrupted]
+
+    def add_event(self, job_id: str, kind: str, data: dict[str, Any]) -> int:
+        """Append an event; the oldest of a job are dropped beyond ``EVENTS_KEPT``."""
+        with self._lock:
+            cursor = self._database.execute(
+                "INSERT INTO events (job, kind, data) VALUES (?, ?, ?)", [job_id, kind, json.dumps(data)]
+            )
+            event_id = int(cursor.lastrowid or 0)
+            if event_id % _TRIM_EVERY == 0:
+                self._database.execute(
+                    "DELETE FROM events WHERE job = ? AND id <= "
+                    "(SELECT id FROM events WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                    [job_id, job_id, EVENTS_KEPT],
+                )
+        return event_id
+
+    def events_after(self, job_id: str, event_id: int) -> list[JobEvent]:
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT id, kind, data FROM events WHERE job = ? AND id > ? ORDER BY id", [job_id, event_id]
+            ).fetchall()
+        return [JobEvent(row[0], row[1], json.loads(row[2])) for row in rows]
+
+    def _select(self, where: str, *values: Any, limit: int = -1) -> list[Job]:
+        query = f"SELECT {', '.join(_COLUMNS)} FROM jobs {where} ORDER BY number LIMIT ?"
+        with self._lock:
+            rows = self._database.execute(query, [*values, limit]).fetchall()
+        return [
+            Job(**{name: _from_column(name, value) for name, value in zip(_COLUMNS, row, strict=True)})
+            for row in rows
+        ]
+
+
+def _to_column(name: str, value: Any) -> Any:
+    return json.dumps(value) if name in _JSON_COLUMNS and value is not None else value
+
+
+def _from_column(name: str, value: Any) -> Any:
+    if name == "resume":
+        return bool(value)
+    return json.loads(value) if name in _JSON_COLUMNS and value is not None else value

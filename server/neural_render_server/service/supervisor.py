@@ -1,0 +1,234 @@
+"""Runs the queue: one training and one rendering at a time, each in a worker process of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from .error_bodies import HttpError
+from .hub import EventHub
+from .jobs import JOB_KINDS, Job, JobKind
+from .store import JobStore
+from .worker_process import WorkerProcess
+
+# A cancel takes effect within 2 s: so long a worker may take to end by itself before it is killed.
+CANCEL_SECONDS = 1.5
+# When the server stops, a training may write a large checkpoint first.
+STOP_SECONDS = 20.0
+
+
+class Supervisor:
+    """Starts, commands and follows the workers. Its public methods may be called from any thread."""
+
+    def __init__(self, store: JobStore, hub: EventHub) -> None:
+        self._store = store
+        self._hub = hub
+        # Guards every change of a job's state, and wakes the lanes when there may be work.
+        self._changed = threading.Condition(threading.RLock())
+        self._workers: dict[str, WorkerProcess] = {}
+        self._cancelling: set[str] = set()
+        self._stopping = False
+        self._lanes = [
+            threading.Thread(target=self._run_lane, args=(kind,), name=f"{kind} lane", daemon=True)
+            for kind in JOB_KINDS
+        ]
+
+    def start(self) -> None:
+        """Queue again what the last server left running, and begin to work."""
+        for job in self._store.requeue_interrupted():
+            self._tell_state(job)
+        for lane in self._lanes:
+            lane.start()
+
+    def stop(self) -> None:
+        """End the workers, trainings with a checkpoint; their jobs go on when a server starts again."""
+        with self._changed:
+            self._stopping = True
+            for worker in self._workers.values():
+                worker.command("cancel")
+                worker.kill_after(STOP_SECONDS)
+            self._changed.notify_all()
+        for lane in self._lanes:
+            lane.join()
+
+    def submit(self, kind: JobKind, params: dict[str, Any], client_id: str | None) -> Job:
+        with self._changed:
+            job = self._store.add(kind, params, client_id)
+            self._tell_state(job)
+            self._changed.notify_all()
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """
+        Raises:
+            HttpError: 404, there is no such job.
+        """
+        job = self._store.get(job_id)
+        if job is None:
+            raise HttpError(404, "not_found", f"there is no job {job_id!r}; list them with GET /v1/jobs")
+        return job
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job within 2 s and keep what it has finished; a finished job stays as it is."""
+        with self._changed:
+            job = self.get(job_id)
+            worker = self._workers.get(job_id)
+            if worker is not None:
+                self._cancelling.add(job_id)
+                worker.command("cancel")
+                worker.kill_after(CANCEL_SECONDS)
+                job = self._store.update(job, message="Cancelling")
+            elif not job.is_finished:
+                job = self._set_state(job, "cancelled", finished=time.time(), time_left=None)
+        return job
+
+    def pause(self, job_id: str) -> Job:
+        """Hold a queued or running job.
+
+        Raises:
+            HttpError: 409, the job has finished.
+        """
+        with self._changed:
+            job = self.get(job_id)
+            if job.is_finished:
+                raise HttpError(409, "conflict", f"job {job_id} is {job.state}, so it cannot be paused")
+            if job_id in self._workers:
+                self._workers[job_id].command("pause")
+            if job.state != "paused":
+                job = self._set_state(job, "paused", time_left=None)
+        return job
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job run on; queue a failed or cancelled one again, from where it stopped.
+
+        Raises:
+            HttpError: 409, the job is done.
+        """
+        with self._changed:
+            job = self.get(job_id)
+            if job.state == "done":
+                raise HttpError(409, "conflict", f"job {job_id} is done; there is nothing left to resume")
+            if job_id in self._workers:
+                self._workers[job_id].command("resume")
+                if job.state == "paused":
+                    job = self._set_state(job, "running")
+            elif job.state not in ("queued", "running"):
+                resume = job.resume or job.started is not None
+                job = self._set_state(job, "queued", resume=resume, error=None, finished=None, message="")
+                self._changed.notify_all()
+        return job
+
+    def delete(self, job_id: str) -> None:
+        """Forget a finished job; its files stay.
+
+        Raises:
+            HttpError: 409, the job has not finished.
+        """
+        with self._changed:
+            job = self.get(job_id)
+            if not job.is_finished or job_id in self._workers:
+                raise HttpError(409, "conflict", f"job {job_id} is {job.state}; cancel it before deleting it")
+            self._store.delete(job_id)
+        self._hub.notify(job_id)
+
+    def _run_lane(self, kind: JobKind) -> None:
+        while True:
+            with self._changed:
+                job = None if self._stopping else self._store.next_queued(kind)
+                if job is not None:
+                    started = job.started or time.time()
+                    job = self._set_state(job, "running", started=started, message="Starting", error=None)
+                    worker = self._start_worker(job)
+                elif self._stopping:
+                    return
+                else:
+                    self._changed.wait()
+                    continue
+            if worker is not None:
+                self._follow(job, worker)
+
+    def _start_worker(self, job: Job) -> WorkerProcess | None:
+        try:
+            worker = WorkerProcess(
+                {"kind": job.kind, "params": job.params, "resume": job.resume, "started": job.started}
+            )
+        except OSError as error:
+            message = f"the worker process could not start ({error.strerror}); free some memory and resume the job"
+            self._finish(job, "failed", error={"code": "worker", "message": message})
+            return None
+        self._workers[job.id] = worker
+        return worker
+
+    def _follow(self, job: Job, worker: WorkerProcess) -> None:
+        end: dict[str, Any] = {}
+        for message in worker.messages():
+            if "end" in message:
+                end = message
+            else:
+                self._take_event(job.id, message["event"], message["data"])
+        with self._changed:
+            del self._workers[job.id]
+            was_cancelled = job.id in self._cancelling
+            self._cancelling.discard(job.id)
+            job = self.get(job.id)
+            if end.get("end") == "done":
+                self._finish(job, "done", result=end["result"], progress=1.0)
+            elif was_cancelled:
+                self._finish(job, "cancelled", message="Cancelled; resume continues it")
+            elif end.get("end") == "failed":
+                self._finish(job, "failed", error=end["error"])
+            elif self._stopping:
+                state = "paused" if job.state == "paused" else "queued"
+                self._set_state(job, state, resume=True, time_left=None)
+            else:
+                self._finish(job, "failed", error=_death(job, worker))
+
+    def _take_event(self, job_id: str, kind: str, data: dict[str, Any]) -> None:
+        with self._changed:
+            job = self.get(job_id)
+            if kind == "progress":
+                self._store.update(
+                    job,
+                    progress=min(max(float(data["fraction"]), 0.0), 1.0),
+                    time_left=data.get("time_left"),
+                    message=data.get("message") or job.message,
+                )
+            elif kind == "metrics":
+                self._store.update(job, metrics={**job.metrics, **data})
+            elif kind == "preview":
+                self._store.update(job, preview=data["path"])
+            self._store.add_event(job_id, kind, data)
+        self._hub.notify(job_id)
+
+    def _finish(self, job: Job, state: str, **changes: Any) -> None:
+        error = changes.get("error")
+        if error is not None:
+            changes.setdefault("message", error["message"])
+        self._set_state(job, state, finished=time.time(), time_left=None, **changes)
+
+    def _set_state(self, job: Job, state: str, **changes: Any) -> Job:
+        job = self._store.update(job, state=state, **changes)
+        self._tell_state(job)
+        return job
+
+    def _tell_state(self, job: Job) -> None:
+        self._store.add_event(job.id, "state", job.to_json())
+        self._hub.notify(job.id)
+
+
+def _death(job: Job, worker: WorkerProcess) -> dict[str, Any]:
+    """The error of a job whose worker ended without a word."""
+    work = "training" if job.kind == "train" else "rendering"
+    kept = "its last checkpoint" if job.kind == "train" else "the frames already finished"
+    error: dict[str, Any] = {
+        "code": "worker",
+        "message": f"the {work} process ended unexpectedly ({worker.describe_end()}), perhaps for lack of "
+        f"memory; resume the job to go on from {kept}",
+    }
+    tail = worker.stderr_tail()
+    if tail:
+        error["detail"] = tail
+    return error
+
+

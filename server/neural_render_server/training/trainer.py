@@ -1,0 +1,323 @@
+"""Trains any method on any capture: stages, budget, previews, checkpoints, held-out scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+import torch
+
+from ..cameras import CameraPath, PathFrame
+from ..captures.capture import Capture
+from ..captures.detect import open_capture
+from ..captures.frames import Frames
+from ..errors import Cancelled, SceneError, TrainingError
+from ..files import write_bytes, write_json
+from ..methods.base import Method, Report
+from ..methods.registry import get_method, make_config, resolve_device
+from ..progress import Control, Event, OnEvent
+from ..scene import Scene, SceneInfo
+from .budget import Budget, TrainingClock
+from .evaluate import rendered_image, score_views, true_image, views_to_score
+from .metrics import psnr
+from .options import TrainOptions
+
+EVENT_SECONDS = 0.5
+PREVIEW_SECONDS = 5.0
+CHECKPOINT_SECONDS = 30.0
+
+
+def train(options: TrainOptions, on_event: OnEvent, control: Control) -> dict[str, Any]:
+    """Train a capture into a scene folder, or go on from its last checkpoint.
+
+    Returns ``{scene, metrics, step, seconds, cpu_seconds}``. A cancel or a fault leaves the last
+    checkpoint in the scene folder.
+
+    Raises:
+        NeuralRenderError: bad input, in one sentence.
+        Cancelled: ``control`` was cancelled; a checkpoint was written if training had begun.
+    """
+    capture = open_capture(Path(options.capture), options.split)
+    for warning in capture.warnings:
+        on_event(Event("message", {"level": "warning", "message": warning}))
+    scene = Scene(options.scene_path)
+    with _lock(scene):
+        _check_target(scene, options)
+        report = _stage_report(on_event, control)
+        with Frames(capture, capture.train_indices, downscale=options.downscale, report=report) as views:
+            run = _Run(options, capture, views, scene, on_event, control)
+            with run.preview_frames:
+                run.start(report)
+                run.loop()
+        return run.finish(_stage_report(on_event, control, fraction=1.0))
+
+
+def _check_target(scene: Scene, options: TrainOptions) -> None:
+    if scene.exists() and not (options.resume or options.overwrite):
+        raise SceneError(
+            f"{scene.path}: holds a trained scene already; resume or overwrite it, or choose another folder"
+        )
+    if options.resume and not scene.checkpoint_file.is_file():
+        raise SceneError(f"{scene.path}: there is no checkpoint to resume; train without resume")
+    if not scene.exists() and scene.path.is_dir() and any(p.name != LOCK_NAME for p in scene.path.iterdir()):
+        raise SceneError(f"{scene.path}: this folder holds other files; choose a new or empty folder")
+
+
+LOCK_NAME = "training.lock"
+
+
+@contextmanager
+def _lock(scene: Scene) -> Iterator[None]:
+    """Only one training writes a scene folder at a time; a dead process's lock is taken over."""
+    lock = scene.path / LOCK_NAME
+    try:
+        scene.path.mkdir(parents=True, exist_ok=True)
+        holder = int(lock.read_text()) if lock.is_file() else None
+    except ValueError:
+        holder = None
+    except OSError as error:
+        raise SceneError(f"{scene.path}: cannot be used ({error.strerror}); choose another folder") from error
+    if holder is not None and holder != os.getpid() and _is_python_process(holder):
+        raise SceneError(f"{scene.path}: process {holder} is training it; wait for it or cancel it first")
+    write_bytes(lock, str(os.getpid()).encode())
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _is_python_process(pid: int) -> bool:
+    """Whether ``pid`` could be a trainer; process numbers are used again by other programs."""
+    try:
+        return any("python" in part or "neural-render" in part for part in psutil.Process(pid).cmdline()[:2])
+    except psutil.Error:
+        return False
+
+
+def _stage_report(on_event: OnEvent, control: Control, fraction: float = 0.0) -> Report:
+    """Progress of the stages before and after the steps, which leave the whole's ``fraction`` as it is."""
+    last = [0.0]
+
+    def report(message: str, of_stage: float) -> None:
+        control.check()
+        now = time.monotonic()
+        if now - last[0] >= EVENT_SECONDS or of_stage >= 1.0:
+            last[0] = now
+            text = f"{message} ({100 * of_stage:.0f}%)"
+            on_event(Event("progress", {"fraction": fraction, "time_left": None, "message": text}))
+
+    return report
+
+
+class _Run:
+    """One training from its start (or checkpoint) to its end."""
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        capture: Capture,
+        views: Frames,
+        scene: Scene,
+        on_event: OnEvent,
+        control: Control,
+    ) -> None:
+        self.options, self.capture, self.views, self.scene = options, capture, views, scene
+        self.on_event, self.control = on_event, control
+        self.budget = Budget.from_options(options)
+        self.clock = TrainingClock()
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.metrics: dict[str, Any] | None = None
+        method_class = get_method(options.method)
+        config = make_config(method_class, options.preset, options.options)
+        self.method: Method = method_class(config, resolve_device(options.device))
+        self.preview_frames = Frames(capture, [self._choose_preview()], downscale=options.downscale)
+
+    def start(self, report: Report) -> None:
+        torch.manual_seed(self.options.seed)
+        if self.options.resume:
+            self._load_checkpoint()
+            return
+        self.method.warm_up(report)
+        self.clock = TrainingClock()
+        self.method.initialise(self.views, self.options.seed, report)
+        self._write_rig()
+        self._checkpoint()
+
+    def _load_checkpoint(self) -> None:
+        model, optimizer, state = self.scene.read_checkpoint()
+        for key, ours in (
+            ("method", self.options.method),
+            ("config", dataclasses.asdict(self.method.config)),
+        ):
+            if state.get(key) != _json_like(ours):
+                raise SceneError(
+                    f"{self.scene.checkpoint_file}: trained with another {key} ({state.get(key)!r}); "
+                    "resume with the same options or start anew"
+                )
+        self.method.load(model, optimizer)
+        self.step, self.history = int(state["step"]), list(state["history"])
+        self.clock = TrainingClock(float(state["seconds"]), float(state["cpu_seconds"]))
+
+    def loop(self) -> None:
+        last_event = 0.0
+        last_preview = last_checkpoint = time.monotonic()
+        try:
+            while (progress := self.budget.progress(self.clock, self.step)) < 1.0:
+                if self.control.is_paused:
+                    self._pause()
+                self.control.check()
+                values = self.method.train_step(self.views, progress)
+                self.step += 1
+                if not np.isfinite(values["loss"]):
+                    raise TrainingError(
+                        f"{self.scene.path}: the loss was not a number at step {self.step}; "
+                        "the last good checkpoint is kept, resume with a smaller learning rate"
+                    )
+                now = time.monotonic()
+                if now - last_event >= EVENT_SECONDS:
+                    last_event = now
+                    self._tell_progress(values)
+                if now - last_preview >= PREVIEW_SECONDS or (self.step > 20 and not self.history):
+                    self._preview(values)
+                    last_preview = time.monotonic()
+                if now - last_checkpoint >= CHECKPOINT_SECONDS:
+                    self._checkpoint()
+                    last_checkpoint = time.monotonic()
+        except Cancelled:
+            self._checkpoint()
+            raise
+        self._preview({})
+        self._checkpoint()
+
+    def _pause(self) -> None:
+        self._checkpoint()
+        with self.clock.excluded():
+            self.control.check()
+
+    def finish(self, report: Report) -> dict[str, Any]:
+        """Score the held-out views and write the scene's last state."""
+        indices, split = views_to_score(self.capture, "test")
+        with Frames(self.capture, indices, downscale=self.options.downscale, report=report) as held_out:
+            scores = score_views(self.method, self.capture, held_out, report)
+        scores.pop("views")
+        self.metrics = {"split": split, "count": len(indices), **scores}
+        self.on_event(Event("metrics", {"step": self.step, **self.metrics}))
+        self._write_info(finished=True)
+        return {
+            "scene": str(self.scene.path),
+            "metrics": self.metrics,
+            "step": self.step,
+            "seconds": self.clock.seconds,
+            "cpu_seconds": self.clock.cpu_seconds,
+        }
+
+    def _choose_preview(self) -> int:
+        """The held-out view (else the training view) in the middle of the capture."""
+        test = self.capture.test_indices
+        candidates = test if len(test) else self.capture.train_indices
+        return int(candidates[len(candidates) // 2])
+
+    def _tell_progress(self, values: dict[str, float]) -> None:
+        fraction = self.budget.progress(self.clock, self.step)
+        time_left = self.clock.seconds * (1.0 - fraction) / fraction if fraction > 0.0 else None
+        newest = self.history[-1].get("psnr") if self.history else None
+        message = f"Training, step {self.step}" + (f", {newest:.1f} dB" if newest is not None else "")
+        self.on_event(
+            Event(
+                "progress",
+                {"fraction": fraction, "time_left": time_left, "message": message, "step": self.step},
+            )
+        )
+        self.on_event(Event("metrics", {"step": self.step, "seconds": self.clock.seconds, **values}))
+
+    def _preview(self, values: dict[str, float]) -> None:
+        """Render the preview view beside its truth, and note its PSNR in the history."""
+        with self.clock.excluded():
+            frames = self.preview_frames
+            truth, image = true_image(frames, 0), rendered_image(self.method, frames, 0)
+            value = psnr(image, truth, frames.mask(0))
+            both = np.concatenate([image, truth], axis=1)
+            picture = cv2.cvtColor((both * 255.0 + 0.5).astype(np.uint8), cv2.COLOR_RGB2BGR)
+            write_bytes(self.scene.preview_file, cv2.imencode(".png", picture)[1].tobytes())
+        point = {"step": self.step, "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds}
+        self.history.append({**point, **values, "psnr": value})
+        self.on_event(Event("preview", {"path": str(self.scene.preview_file)}))
+        self.on_event(Event("metrics", {**point, "psnr": value}))
+
+    def _checkpoint(self) -> None:
+        """Write the model, the checkpoint and the description, in this order, each atomically."""
+        with self.clock.excluded():
+            model = self.method.tensors()
+            self.scene.write_model(model, self.step)
+            self.scene.write_checkpoint(
+                model,
+                self.method.optimizer_tensors(),
+                {
+                    "method": self.options.method,
+                    "config": dataclasses.asdict(self.method.config),
+                    "step": self.step,
+                    "seconds": self.clock.seconds,
+                    "cpu_seconds": self.clock.cpu_seconds,
+                    "history": self.history,
+                },
+            )
+            self._write_info(finished=False)
+
+    def _write_info(self, finished: bool) -> None:
+        camera = self.views.cameras[0]
+        minimum, maximum = self.method.bounds
+        background = self.method.background
+        self.scene.write_info(
+            SceneInfo(
+                method=self.options.method,
+                preset=self.options.preset,
+                config=dataclasses.asdict(self.method.config),
+                training=self.options.to_json(),
+                capture_format=self.capture.format,
+                is_dynamic=self.capture.is_dynamic,
+                times=[float(t) for t in self.capture.times],
+                fps=self.capture.fps,
+                width=camera.width,
+                height=camera.height,
+                has_alpha=self.capture.has_alpha,
+                bounds={"min": minimum.tolist(), "max": maximum.tolist()},
+                background=None if background is None else [float(value) for value in background],
+                step=self.step,
+                seconds=self.clock.seconds,
+                cpu_seconds=self.clock.cpu_seconds,
+                finished=finished,
+                history=self.history,
+                metrics=self.metrics,
+            )
+        )
+
+    def _write_rig(self) -> None:
+        """``cameras.json``: every camera of the rig at the first time it filmed."""
+        first: dict[int, float] = {}
+        for view in self.capture.views:
+            first.setdefault(view.camera, float(self.capture.times[view.timestep]))
+        frames = [
+            PathFrame(
+                self.capture.cameras[index], start, self.capture.cameras[index].name or f"camera{index:02d}"
+            )
+            for index, start in sorted(first.items())
+        ]
+        write_json(self.scene.cameras_file, CameraPath(frames, self.capture.fps or 24.0).to_json())
+
+
+def _json_like(value: Any) -> Any:
+    """``value`` as it comes back from JSON: tuples become lists."""
+    if isinstance(value, dict):
+        return {key: _json_like(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_like(item) for item in value]
+    return value
