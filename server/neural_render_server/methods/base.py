@@ -29,13 +29,15 @@ class TrainingViews(Protocol):
     ``cameras`` are pinhole; ``camera_indices`` and ``timestep_indices`` are (V,) per view.
     """
 
-    cameras: Sequence[Camera]
     times: npt.NDArray[np.float64]
     camera_indices: npt.NDArray[np.int64]
     timestep_indices: npt.NDArray[np.int64]
     has_alpha: bool
     points: PointCloud | None
     near_far: npt.NDArray[np.float64] | None
+
+    @property
+    def cameras(self) -> Sequence[Camera]: ...
 
     def __len__(self) -> int: ...
 

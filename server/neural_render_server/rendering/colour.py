@@ -28,4 +28,5 @@ def premultiplied_srgb_to_linear(color: FloatImage, opacity: FloatImage) -> Floa
     The encoding is not linear, so it is undone on the straight colour.
     """
     coverage = np.maximum(opacity, 1e-6)[..., None]
-    return np.asarray(srgb_to_linear(color / coverage) * opacity[..., None], dtype=np.float32)
+    straight = np.asarray(color / coverage, dtype=np.float32)
+    return np.asarray(srgb_to_linear(straight) * opacity[..., None], dtype=np.float32)
