@@ -1,0 +1,108 @@
+"""Set Up Compositing, Remove Compositing, Add Strip, Remove Strip: a field's rendered frames as layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import bpy
+
+from .. import compositing, strips, versions
+from ..errors import AddonError
+from ..layers import FrameSequence, LayerError, find_frames
+
+
+def rendered_frames(field: bpy.types.Object) -> FrameSequence:
+    """The frames that Render Frames wrote for ``field``.
+
+    Raises:
+        LayerError: nothing is rendered, or the files are gone.
+    """
+    settings = field.neural_render
+    folder = bpy.path.abspath(settings.render_folder)
+    return find_frames(folder, settings.render_prefix, settings.render_start, settings.render_end)
+
+
+class _FieldOperator:
+    """What the four operators share: they work on the scene's field and tell failures as reports."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.scene.neural_render.field is None:
+            cls.poll_message_set("Choose a field first: Import Capture makes one")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            warnings = self.work(context, context.scene.neural_render.field)
+        except AddonError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        for warning in warnings:
+            self.report({"WARNING"}, warning)
+        return {"FINISHED"}
+
+    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+        """Do the operator's work; returns warnings, one sentence each."""
+        raise NotImplementedError
+
+
+class NEURALRENDER_OT_setup_compositing(_FieldOperator, bpy.types.Operator):
+    """Merge the field's rendered frames with the CG render by depth, in a node of their own.
+
+    Your nodes stay as they are; run it again after rendering more frames"""
+
+    bl_idname = "neural_render.setup_compositing"
+    bl_label = "Set Up Compositing"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+        frames = rendered_frames(field)
+        warnings = compositing.set_up(context.scene, context.view_layer, field, frames)
+        self.report({"INFO"}, f"Compositing shows frames {frames.start} to {frames.end} of {field.name}")
+        return warnings
+
+
+class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
+    """Take the field's node out of the compositor and restore links and render settings from before"""
+
+    bl_idname = "neural_render.remove_compositing"
+    bl_label = "Remove Compositing"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+        if not compositing.remove(context.scene, field):
+            raise LayerError(f"{field.name} is not in this scene's compositor: there is nothing to remove.")
+        return ()
+
+
+class NEURALRENDER_OT_add_strip(_FieldOperator, bpy.types.Operator):
+    """Put the field's rendered frames into the sequencer, with alpha; a strip added before is replaced"""
+
+    bl_idname = "neural_render.add_strip"
+    bl_label = "Add Strip"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+        return strips.add_strip(versions.sequencer_scene(context), field, rendered_frames(field))
+
+
+class NEURALRENDER_OT_remove_strip(_FieldOperator, bpy.types.Operator):
+    """Take the field's strip out of the sequencer; the frames on disk stay"""
+
+    bl_idname = "neural_render.remove_strip"
+    bl_label = "Remove Strip"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+        if not strips.remove_strips(versions.sequencer_scene(context), field):
+            raise LayerError(f"{field.name} has no strip in the sequencer: there is nothing to remove.")
+        return ()
+
+
+CLASSES = (
+    NEURALRENDER_OT_setup_compositing,
+    NEURALRENDER_OT_remove_compositing,
+    NEURALRENDER_OT_add_strip,
+    NEURALRENDER_OT_remove_strip,
+)
