@@ -41,7 +41,7 @@ class Parents:
 def _is_alive(process: psutil.Process) -> bool:
     try:
         # is_running() compares the start time too; a zombie has ended, only nobody asked for its status.
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

@@ -46,7 +46,10 @@ def default_state_dir() -> Path:
 
 
 class StateFolder:
-    """One server's state folder. A lock that the system drops when the server dies keeps it single."""
+    """One server's state folder. A lock keeps it single; the system drops it when its holders die.
+
+    Workers hold the lock too, so that no new server starts beside a dead one's last workers.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -94,6 +97,11 @@ class StateFolder:
             return False
         self._lock_file = lock_file
         return True
+
+    @property
+    def lock_files(self) -> tuple[int, ...]:
+        """The file descriptor that holds the lock, for workers to inherit."""
+        return () if self._lock_file is None else (self._lock_file,)
 
     def unlock(self) -> None:
         if self._lock_file is not None:

@@ -74,7 +74,7 @@ class JobStore:
                 )
         except sqlite3.Error as error:
             raise ServiceError(
-                f"{path}: the job database cannot be used ({error}); move it away to start with an empty queue"
+                f"{path}: the job database cannot be used ({error}); move it away to start with none"
             ) from error
         if version not in (0, _SCHEMA_VERSION):
             raise ServiceError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from .error_bodies import HttpError
@@ -21,7 +22,9 @@ STOP_SECONDS = 20.0
 class Supervisor:
     """Starts, commands and follows the workers. Its public methods may be called from any thread."""
 
-    def __init__(self, store: JobStore, hub: EventHub) -> None:
+    def __init__(self, store: JobStore, hub: EventHub, held_files: Sequence[int] = ()) -> None:
+        """``held_files``: open files that stay locked until the last worker has ended too."""
+        self._held_files = held_files
         self._store = store
         self._hub = hub
         # Guards every change of a job's state, and wakes the lanes when there may be work.
@@ -151,10 +154,13 @@ class Supervisor:
     def _start_worker(self, job: Job) -> WorkerProcess | None:
         try:
             worker = WorkerProcess(
-                {"kind": job.kind, "params": job.params, "resume": job.resume, "started": job.started}
+                {"kind": job.kind, "params": job.params, "resume": job.resume, "started": job.started},
+                self._held_files,
             )
         except OSError as error:
-            message = f"the worker process could not start ({error.strerror}); free some memory and resume the job"
+            message = (
+                f"the worker process could not start ({error.strerror}); free some memory and resume the job"
+            )
             self._finish(job, "failed", error={"code": "worker", "message": message})
             return None
         self._workers[job.id] = worker
@@ -221,14 +227,12 @@ def _death(job: Job, worker: WorkerProcess) -> dict[str, Any]:
     """The error of a job whose worker ended without a word."""
     work = "training" if job.kind == "train" else "rendering"
     kept = "its last checkpoint" if job.kind == "train" else "the frames already finished"
+    tail = worker.stderr_tail()
     error: dict[str, Any] = {
         "code": "worker",
-        "message": f"the {work} process ended unexpectedly ({worker.describe_end()}), perhaps for lack of "
-        f"memory; resume the job to go on from {kept}",
+        "message": f"the {work} process ended unexpectedly ({worker.describe_end()}); "
+        f"resume the job to go on from {kept}",
     }
-    tail = worker.stderr_tail()
     if tail:
         error["detail"] = tail
     return error
-
-

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 # What is kept of a worker's stderr for the error of a job whose worker died.
@@ -18,7 +18,8 @@ _STDERR_LINES = 40
 class WorkerProcess:
     """One ``neural_render_server.service.worker``; see there for what goes over its pipes."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], held_files: Sequence[int] = ()) -> None:
+        """Start it. On POSIX the worker keeps the file descriptors ``held_files`` open while it lives."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "neural_render_server.service.worker"],
             stdin=subprocess.PIPE,
@@ -27,6 +28,7 @@ class WorkerProcess:
             text=True,
             encoding="utf-8",
             errors="replace",
+            pass_fds=() if sys.platform == "win32" else tuple(held_files),
         )
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         self._write_lock = threading.Lock()

@@ -1,0 +1,56 @@
+"""The command line: the same verbs as the service, one module each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import Cancelled, NeuralRenderError
+from ..service.error_bodies import error_code
+from . import capture, evaluate, methods, render, serve, train
+from .console import Console
+
+VERBS = (capture, train, evaluate, render, serve, methods)
+
+EXIT_ERROR = 1
+EXIT_CANCELLED = 130  # as a shell says of a program that Ctrl-C ended
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="neural-render",
+        description="Train radiance fields of filmed, moving scenes and render them for Blender.",
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        added = verb.add_parser(verbs)
+        added.set_defaults(run=verb.run)
+        added.add_argument(
+            "--json",
+            action="store_true",
+            help="for programs: progress as JSON lines on stderr, the result as one JSON object on stdout",
+        )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    options = parser().parse_args(arguments)
+    console = Console(options.json)
+    try:
+        options.run(options, console)
+    except (Cancelled, KeyboardInterrupt):
+        console.error("cancelled", "cancelled; what was finished is kept")
+        return EXIT_CANCELLED
+    except NeuralRenderError as error:
+        console.error(error_code(error), str(error))
+        return EXIT_ERROR
+    except BrokenPipeError:
+        # Who read our output has gone, as in `neural-render methods | head -1`.
+        sys.stderr.close()
+        return EXIT_ERROR
+    return 0

@@ -1,0 +1,66 @@
+"""``neural-render render``: a camera file in, frames out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..progress import Control
+from .arguments import crop_box, names
+from .console import Console
+from .interrupt import cancelled_by_interrupt
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(
+        "render",
+        help="render a scene along a camera path",
+        description="Render a trained scene through the cameras of a camera file, one image each.",
+    )
+    parser.add_argument("scene", metavar="SCENE", help="the scene folder")
+    parser.add_argument(
+        "--cameras", required=True, metavar="FILE", help="the camera file (Blender: File > Export)"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write the frames to")
+    parser.add_argument(
+        "--format", choices=("exr", "png"), default="exr", help="exr for compositing, png for a look (exr)"
+    )
+    parser.add_argument(
+        "--passes",
+        type=names,
+        default=["combined", "depth"],
+        metavar="NAMES",
+        help="of combined and depth, separated by commas (both)",
+    )
+    parser.add_argument(
+        "--crop",
+        type=crop_box,
+        metavar="BOX",
+        help="keep only what lies in the box xmin,ymin,zmin,xmax,ymax,zmax, in the capture's units; write "
+        "--crop=-1,... where the first number is negative",
+    )
+    parser.add_argument(
+        "--background",
+        choices=("transparent", "field"),
+        default="transparent",
+        help="behind the field: nothing, or the background it learned (transparent)",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep frames that exist; render the missing ones")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (auto)")
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    from ..cameras import CameraPath
+    from ..rendering.frames import RenderOptions, render_path
+    from ..rendering.passes import PassOptions
+
+    passes = PassOptions.from_json(arguments.passes, arguments.crop, arguments.background)
+    options = RenderOptions(passes, arguments.format, not arguments.keep, arguments.device)
+    path = CameraPath.load(arguments.cameras)
+    out = Path(arguments.out).expanduser().absolute()
+    control = Control()
+    with cancelled_by_interrupt(control, console):
+        result = render_path(Path(arguments.scene), path, out, options, console.event, control)
+    kept = f", {result['kept']} kept" if result["kept"] else ""
+    console.result(result, f"{out}: {result['rendered']} frames rendered in {result['seconds']:.1f} s{kept}")

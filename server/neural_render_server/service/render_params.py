@@ -1,0 +1,70 @@
+"""What a render job asks for, and how it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..cameras import CameraPath
+from ..progress import Control, OnEvent
+
+if TYPE_CHECKING:
+    from ..rendering.frames import RenderOptions
+
+
+class Crop(BaseModel):
+    """An axis-aligned box in capture coordinates; what lies outside is not rendered."""
+
+    min: tuple[float, float, float]
+    max: tuple[float, float, float]
+
+
+class RenderParams(BaseModel):
+    """A camera path through a scene, to frames on disk."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scene: str = Field(description="The scene folder, an absolute path.")
+    cameras: str | dict[str, Any] = Field(description="A camera file: its absolute path or its content.")
+    out: str = Field(description="The folder for the frames, an absolute path.")
+    format: Literal["exr", "png"] = "exr"
+    passes: list[str] = Field(default=["combined", "depth"], description="Of combined, depth.")
+    crop: Crop | None = None
+    background: Literal["transparent", "field"] = "transparent"
+    overwrite: bool = Field(default=True, description="False keeps the whole frames that exist.")
+    device: str = "auto"
+
+    def camera_path(self) -> CameraPath:
+        """
+        Raises:
+            CameraFileError: the camera file cannot be read.
+        """
+        if isinstance(self.cameras, str):
+            return CameraPath.load(self.cameras)
+        return CameraPath.from_json(self.cameras, "cameras")
+
+    def options(self) -> RenderOptions:
+        """
+        Raises:
+            OptionError: an option does not fit.
+        """
+        from ..rendering.frames import RenderOptions
+        from ..rendering.passes import PassOptions
+
+        crop = self.crop.model_dump() if self.crop else None
+        passes = PassOptions.from_json(self.passes, crop, self.background)
+        return RenderOptions(passes, self.format, self.overwrite, self.device)
+
+
+def run_render(params: RenderParams, on_event: OnEvent, control: Control) -> dict[str, Any]:
+    """Render the frames; returns ``{frames, rendered, kept, seconds}``.
+
+    Raises:
+        NeuralRenderError: bad input, or cancelled.
+    """
+    from ..rendering.frames import render_path
+
+    path, options = params.camera_path(), params.options()
+    return render_path(Path(params.scene), path, Path(params.out), options, on_event, control)

@@ -1,0 +1,64 @@
+"""Captures and scenes: what is in them."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter
+
+from .context import absolute
+from .schemas import CapturePoints, InspectCapture, InspectScene, Points
+
+
+def capture_routes() -> APIRouter:
+    router = APIRouter(tags=["captures and scenes"])
+
+    @router.post("/captures/inspect")
+    def inspect_capture(request: InspectCapture) -> dict[str, Any]:
+        """Cameras, timesteps, splits, bounds and warnings of a capture; no frame is decoded."""
+        from ..captures.capture import SplitOptions
+        from ..captures.describe import describe
+        from ..captures.detect import open_capture
+
+        split = SplitOptions(
+            test_cameras=request.test_cameras or (),
+            every_nth_test=request.every_nth_test,
+            test_timesteps=request.test_timesteps or (),
+            timesteps=request.timesteps,
+        )
+        capture = open_capture(absolute(request.path, "path"), split)
+        if request.downscale is not None:
+            smaller = [camera.downscaled(request.downscale) for camera in capture.cameras]
+            capture = dataclasses.replace(capture, cameras=smaller)
+        return describe(capture)
+
+    @router.post("/captures/points", response_model=Points)
+    def capture_points(request: CapturePoints) -> dict[str, Any]:
+        """The capture's sparse points, at most ``limit`` of them, evenly chosen."""
+        from ..captures.detect import open_capture
+
+        points = open_capture(absolute(request.path, "path")).points
+        if points is None:
+            return {"count": 0, "positions": "", "colors": ""}
+        total = len(points.positions)
+        chosen = np.linspace(0, total - 1, min(total, request.limit)).round().astype(np.int64)
+        positions = np.ascontiguousarray(points.positions[chosen], dtype="<f4")
+        colors = np.ascontiguousarray(points.colors[chosen], dtype=np.uint8)
+        return {
+            "count": len(chosen),
+            "positions": base64.b64encode(positions.tobytes()).decode(),
+            "colors": base64.b64encode(colors.tobytes()).decode(),
+        }
+
+    @router.post("/scenes/inspect")
+    def inspect_scene(request: InspectScene) -> dict[str, Any]:
+        """What scene.json says, and the folder's path."""
+        from ..scene import Scene
+
+        path = absolute(request.path, "path")
+        return {**dataclasses.asdict(Scene(path).read_info()), "path": str(path)}
+
+    return router

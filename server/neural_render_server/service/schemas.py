@@ -1,0 +1,146 @@
+"""The bodies of requests and answers, as the OpenAPI description tells them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .jobs import JobKind, JobState
+from .render_params import Crop, RenderParams
+
+
+class Request(BaseModel):
+    """A request's body: an unknown name is a mistake and is told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Memory(BaseModel):
+    """Bytes."""
+
+    total: int
+    available: int
+    server: int = Field(description="Resident memory of the server and its workers.")
+
+
+class JobCounts(BaseModel):
+    queued: int
+    running: int
+
+
+class Health(BaseModel):
+    name: str
+    version: str
+    api_version: int
+    device: str = Field(description="cpu or cuda; 'unknown' in the first seconds, while it is found out.")
+    device_name: str
+    memory: Memory
+    pid: int
+    jobs: JobCounts
+
+
+class Methods(BaseModel):
+    methods: list[dict[str, Any]] = Field(
+        description="Each: name, label, description, presets, default_preset, config_schema."
+    )
+
+
+class InspectCapture(Request):
+    path: str = Field(description="The capture's folder or transforms.json, an absolute path.")
+    downscale: float | None = Field(default=None, ge=1, description="Answer the cameras at this size.")
+    test_cameras: list[str] | None = None
+    every_nth_test: int | None = None
+    test_timesteps: list[int] | None = None
+    timesteps: tuple[int, int] | None = Field(default=None, description="First and last + 1.")
+
+
+class CapturePoints(Request):
+    path: str
+    limit: int = Field(default=100_000, ge=1, le=5_000_000)
+
+
+class Points(BaseModel):
+    count: int
+    positions: str = Field(description="base64 of float32 (N, 3), capture coordinates.")
+    colors: str = Field(description="base64 of uint8 (N, 3), sRGB.")
+
+
+class InspectScene(Request):
+    path: str = Field(description="The scene folder, an absolute path.")
+
+
+class TrainParams(Request):
+    """A training; see ``neural-render train --help``. At most one of minutes, steps, cpu_seconds."""
+
+    capture: str = Field(description="Absolute path.")
+    scene: str = Field(description="The scene folder to write, an absolute path.")
+    method: str | None = None
+    preset: str | None = None
+    options: dict[str, Any] | None = Field(default=None, description="Overrides of the method's config.")
+    minutes: float | None = None
+    steps: int | None = None
+    cpu_seconds: float | None = None
+    seed: int | None = None
+    downscale: float | None = None
+    test_cameras: list[str] | None = None
+    every_nth_test: int | None = None
+    test_timesteps: list[int] | None = None
+    timesteps: tuple[int, int] | None = None
+    resume: bool | None = None
+    overwrite: bool | None = None
+    device: str | None = None
+
+
+class TrainRequest(Request):
+    kind: Literal["train"]
+    params: TrainParams
+    client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+
+
+class RenderRequest(Request):
+    kind: Literal["render"]
+    params: RenderParams
+    client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+
+
+JobRequest = Annotated[TrainRequest | RenderRequest, Field(discriminator="kind")]
+
+
+class JobAnswer(BaseModel):
+    id: str
+    kind: JobKind
+    params: dict[str, Any]
+    state: JobState
+    progress: float = Field(description="0 to 1.")
+    time_left: float | None = Field(description="Seconds.")
+    message: str
+    metrics: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None = Field(description="code, message and, of a dead worker, detail.")
+    created: float = Field(description="Unix seconds, as the next two.")
+    started: float | None
+    finished: float | None
+
+
+class Jobs(BaseModel):
+    jobs: list[JobAnswer]
+
+
+class RenderFrame(Request):
+    scene: str = Field(description="The scene folder, an absolute path.")
+    camera: dict[str, Any] = Field(description="An entry of a camera file's frames, with w and h.")
+    time: float = Field(default=0.0, description="Seconds from the capture's start.")
+    passes: list[str] = ["combined", "depth"]
+    format: Literal["raw", "exr", "png"] = "raw"
+    dtype: Literal["float16", "float32"] = "float16"
+    crop: Crop | None = None
+    background: Literal["transparent", "field"] = "transparent"
+
+
+class Client(Request):
+    pid: int = Field(gt=0)
+
+
+class Accepted(BaseModel):
+    message: str

@@ -1,0 +1,199 @@
+"""The server process: starts, tells where it is, ends with its parents."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from .. import __version__
+from ..errors import ServiceError
+from . import API_VERSION
+from .app import create_app
+from .context import Context
+from .hub import EventHub
+from .parents import Parents
+from .state import ServerInfo, StateFolder, default_state_dir
+from .store import JobStore
+from .supervisor import STOP_SECONDS, Supervisor
+
+HOST = "127.0.0.1"
+
+_PARENT_POLL_SECONDS = 2.0
+# Idle connections of a client that renders now and then stay open.
+_KEEPALIVE_SECONDS = 75
+# How long a second start waits for a server that is just starting or stopping.
+_PATIENCE_SECONDS = STOP_SECONDS + 10.0
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """``port`` 0 is any free one; without ``parent_pids`` or with ``stay`` the server stays until told."""
+
+    port: int = 0
+    state_dir: Path | None = None
+    parent_pids: Sequence[int] = ()
+    stay: bool = False
+
+
+def serve(options: ServeOptions) -> None:
+    """Run a server until it is told to stop, or print the ready line of the one that runs already.
+
+    Raises:
+        ServiceError: it cannot start.
+    """
+    parents = Parents(options.parent_pids)
+    state = StateFolder(options.state_dir or default_state_dir())
+    state.prepare()
+    running = _take_or_find(state)
+    if running is not None:
+        for pid in options.parent_pids:
+            _call(running, "/v1/clients", {"pid": pid})
+        print(running.ready_line(already_running=True), flush=True)
+        return
+    try:
+        _run(options, state, parents)
+    finally:
+        state.unlock()
+
+
+def _run(options: ServeOptions, state: StateFolder, parents: Parents) -> None:
+    listener = _listen(options.port)
+    store = JobStore(state.database)
+    hub = EventHub()
+    supervisor = Supervisor(store, hub, state.lock_files)
+    info = ServerInfo(
+        HOST, listener.getsockname()[1], secrets.token_urlsafe(32), os.getpid(), __version__, API_VERSION
+    )
+    server: _Server
+
+    def request_stop() -> None:
+        server.should_exit = True
+
+    context = Context(info.token, store, hub, supervisor, parents, request_stop)
+    config = uvicorn.Config(
+        create_app(context),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEPALIVE_SECONDS,
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config, context, state, info)
+    if parents and not options.stay:
+        threading.Thread(target=_watch, args=(parents, request_stop), daemon=True).start()
+    # uvicorn raises a signal that stopped it again once it has ended; the rest of the way is ours.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: request_stop())
+    try:
+        server.run(sockets=[listener])
+    finally:
+        state.remove_server()
+        supervisor.stop()
+        store.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it is ready and ends event streams when it stops."""
+
+    def __init__(
+        self, config: uvicorn.Config, context: Context, state: StateFolder, info: ServerInfo
+    ) -> None:
+        super().__init__(config)
+        self._context = context
+        self._state = state
+        self._info = info
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        import asyncio
+
+        await super().startup(sockets)
+        self._context.hub.bind(asyncio.get_running_loop())
+        self._context.supervisor.start()
+        self._state.write_server(self._info)
+        print(self._info.ready_line(), flush=True)
+        self._context.device.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._context.hub.close()
+        await super().shutdown(sockets)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # on Windows it would let two servers share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        # Here, not in uvicorn: from now on a taken port is known, and early clients wait in the backlog.
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ServiceError(
+            f"port {port} on {HOST} cannot be used ({getattr(error, 'strerror', None) or error}); "
+            "choose another with --port, or leave --port out for a free one"
+        ) from error
+    return listener
+
+
+def _watch(parents: Parents, request_stop: object) -> None:
+    assert callable(request_stop)
+    while parents.any_alive():
+        time.sleep(_PARENT_POLL_SECONDS)
+    request_stop()
+
+
+def _take_or_find(state: StateFolder) -> ServerInfo | None:
+    """Lock the state folder for this process (None), or find the server that holds it.
+
+    Raises:
+        ServiceError: it is held, but nobody answers.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not state.lock():
+        info = state.read_server()
+        if info is not None and _answers(info):
+            return info
+        if time.monotonic() > deadline:
+            held_by = f" (process {info.pid})" if info else ""
+            raise ServiceError(
+                f"{state.path}: another server{held_by} holds this state folder but does not answer; end it, "
+                "or choose another folder with --state-dir"
+            )
+        time.sleep(0.2)
+    return None
+
+
+def _answers(info: ServerInfo) -> bool:
+    try:
+        _call(info, "/v1/health")
+    except ServiceError:
+        return False
+    return True
+
+
+def _call(info: ServerInfo, path: str, body: dict[str, int] | None = None) -> None:
+    request = urllib.request.Request(
+        info.url + path,
+        None if body is None else json.dumps(body).encode(),
+        {"Authorization": f"Bearer {info.token}", "Content-Type": "application/json"},
+    )
+    # Loopback: a proxy of the environment has no part in it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=5.0):
+            pass
+    except (urllib.error.URLError, OSError) as error:
+        raise ServiceError(f"the running server at {info.url} refused {path} ({error}); stop it") from error

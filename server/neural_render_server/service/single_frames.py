@@ -1,0 +1,120 @@
+"""Single frames at once: the scenes held open, and frames as bytes."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cameras import camera_from_json
+from ..errors import OptionError
+from .schemas import RenderFrame
+
+if TYPE_CHECKING:
+    from ..rendering.frames import FrameRenderer
+
+# A scene of 100,000 Gaussians is about 10 MB; more than a few are hardly worked on at once.
+_SCENES_HELD = 3
+
+Planes = dict[str, npt.NDArray[np.float32]]  # pass name -> (H, W, channels)
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame's bytes, its HTTP headers and media type."""
+
+    body: bytes | memoryview
+    media_type: str
+    headers: dict[str, str]
+
+
+class SingleFrames:
+    """Renders one frame at a time; keeps the last few scenes open and sees when one is trained on."""
+
+    def __init__(self) -> None:
+        # One at a time: numba's work queue is not made for several threads.
+        self._lock = threading.Lock()
+        self._scenes: OrderedDict[Path, tuple[int, FrameRenderer]] = OrderedDict()
+
+    def render(self, request: RenderFrame) -> EncodedFrame:
+        """
+        Raises:
+            NeuralRenderError: the scene, the camera or an option is no good.
+        """
+        from ..rendering.passes import PassOptions
+
+        camera = camera_from_json(request.camera, {}, "camera")
+        crop = request.crop.model_dump() if request.crop else None
+        options = PassOptions.from_json(request.passes, crop, request.background)
+        if request.format == "png" and "combined" not in request.passes:
+            raise OptionError("PNG holds the combined pass only; choose it, or the format exr or raw")
+        with self._lock:
+            renderer = self._open(Path(request.scene))
+            start = time.perf_counter()
+            passes = renderer.render(camera, request.time, options)
+            seconds = time.perf_counter() - start
+        return encode(passes, request.passes, request.format, request.dtype, seconds)
+
+    def _open(self, path: Path) -> FrameRenderer:
+        from ..rendering.frames import FrameRenderer
+
+        try:
+            stamp = (path / "scene.json").stat().st_mtime_ns
+        except OSError:
+            stamp = -1  # opening tells what is wrong
+        held = self._scenes.get(path)
+        if held is None or held[0] != stamp:
+            self._scenes.pop(path, None)
+            held = (stamp, FrameRenderer(path))
+            self._scenes[path] = held
+            while len(self._scenes) > _SCENES_HELD:
+                self._scenes.popitem(last=False)
+        self._scenes.move_to_end(path)
+        return held[1]
+
+
+def encode(passes: Planes, order: Sequence[str], format: str, dtype: str, seconds: float) -> EncodedFrame:
+    """A rendered frame as raw planes, EXR or PNG bytes."""
+    height, width, _ = passes[order[0]].shape
+    headers = {
+        "X-Neural-Render-Width": str(width),
+        "X-Neural-Render-Height": str(height),
+        "X-Neural-Render-Seconds": f"{seconds:.6f}",
+    }
+    if format == "raw":
+        headers["X-Neural-Render-Dtype"] = dtype
+        headers["X-Neural-Render-Planes"] = ",".join(f"{name}:{passes[name].shape[2]}" for name in order)
+        body = raw_planes([passes[name] for name in order], dtype)
+        return EncodedFrame(body, "application/octet-stream", headers)
+    from ..rendering.images import encode_png, write_exr
+
+    if format == "png":
+        return EncodedFrame(encode_png(passes), "image/png", headers)
+    # OpenEXR's Python module writes to paths only.
+    with tempfile.TemporaryDirectory(prefix="neural-render-") as folder:
+        file = Path(folder) / "frame.exr"
+        write_exr(file, passes)
+        return EncodedFrame(file.read_bytes(), "image/x-exr", headers)
+
+
+def raw_planes(planes: Sequence[npt.NDArray[np.float32]], dtype: str) -> memoryview:
+    """Planes one after the other, rows from the top, channels interleaved, little-endian.
+
+    Beyond float16's range (65504) a depth becomes infinite, as that of nothing, 1e10, does.
+    """
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    body = np.empty(sum(plane.size for plane in planes), dtype=little_endian)
+    start = 0
+    with np.errstate(over="ignore"):
+        for plane in planes:
+            body[start : start + plane.size].reshape(plane.shape)[...] = plane
+            start += plane.size
+    return body.view(np.uint8).data
