@@ -83,15 +83,16 @@ def sweep(
     groups = two_sides(reference, sources)
     around = np.ones((2 * stereo.BOX_RADIUS + 1,) * 2, dtype=np.uint8)
     needed = cv2.dilate(active.astype(np.uint8), around) > 0
-    costs = stereo.sweep_costs(
-        image, np.stack(source_images), groups, rotations, translations, planes, needed
-    )
-    inverse_depth, ratio = stereo.best_planes(costs, planes, active)
-    known = active & (inverse_depth > 0)
-    depth = np.where(known, 1.0 / np.where(known, inverse_depth, 1.0), 0.0).astype(np.float32)
+    stacked = np.stack([np.moveaxis(other, -1, 0) for other in source_images])
+    costs = stereo.sweep_costs(image, stacked, groups, rotations, translations, planes, needed)
+    found, ratio = stereo.best_planes(costs, planes)
     # The first and last plane also catch what lies outside the range.
-    inside = (inverse_depth > planes[0]) & (inverse_depth < planes[-1])
-    return DepthMap(reference, depth, known & inside & (ratio < RATIO_LIMIT))
+    confident = (found > planes[0]) & (found < planes[-1]) & (ratio < RATIO_LIMIT)
+    depth = np.zeros(active.shape, dtype=np.float32)
+    depth[needed] = 1.0 / np.maximum(found, np.float32(0.5) * planes[0])
+    is_confident = np.zeros(active.shape, dtype=bool)
+    is_confident[needed] = confident
+    return DepthMap(reference, np.where(active, depth, np.float32(0.0)), is_confident & active)
 
 
 def unproject(camera: Camera, pixels: npt.NDArray[np.int64], depth: npt.ArrayLike) -> FloatArray:
@@ -105,9 +106,9 @@ def unproject(camera: Camera, pixels: npt.NDArray[np.int64], depth: npt.ArrayLik
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What one depth map says of N points: ``agrees`` and ``contradicts`` (N,), ``pixels`` (N, 2) row, column.
+    """What one depth map says of N points: ``agrees`` and ``contradicts`` (N,).
 
-    ``pixels`` are inside the image even where the point is not.
+    ``pixels`` (N, 2) are its row and column there, (0, 0) where the camera does not see it.
     """
 
     agrees: BoolArray
@@ -120,9 +121,7 @@ def compare(points: FloatArray, depth_map: DepthMap) -> Comparison:
     camera = depth_map.camera
     projected, depth = camera.project(points)
     with np.errstate(invalid="ignore"):
-        in_view = (depth > 0) & np.all(
-            (projected >= 0) & (projected < [camera.width, camera.height]), axis=1
-        )
+        in_view = (depth > 0) & np.all((projected >= 0) & (projected < [camera.width, camera.height]), axis=1)
     pixels = np.floor(np.where(in_view[:, None], projected, 0.0)).astype(np.int64)[:, ::-1]
     row, column = pixels[:, 0], pixels[:, 1]
     surface = np.where(in_view, depth_map.depth[row, column], 0.0)

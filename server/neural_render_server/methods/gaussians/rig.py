@@ -59,7 +59,9 @@ def two_sides(reference: Camera, others: Sequence[Camera]) -> npt.NDArray[np.int
 
     The sides are halves along the direction in which the others are spread most.
     """
-    offsets = np.array([reference.camera_to_world[:3, :3].T @ (c.position - reference.position) for c in others])
+    offsets = np.array(
+        [reference.camera_to_world[:3, :3].T @ (c.position - reference.position) for c in others]
+    )
     spread = offsets[:, :2]
     _, axes = np.linalg.eigh(spread.T @ spread)
     order = np.argsort(spread @ axes[:, -1], kind="stable")

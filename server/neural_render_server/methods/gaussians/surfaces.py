@@ -66,7 +66,7 @@ def still_surfaces(
             comparison = compare(points, maps[other])
             agreements += comparison.agrees
             contradictions += comparison.contradicts
-        accepted = (agreements >= needed) & (contradictions <= agreements)
+        accepted = (agreements >= needed) & (contradictions < agreements)
         parts.append(_points(points[accepted], images[reference], pixels[accepted], -1))
     return SurfacePoints.join(parts), maps
 
@@ -92,9 +92,7 @@ def moving_surfaces(
     }
     parts: list[SurfacePoints] = []
     for done, timestep in enumerate(timesteps):
-        images = {
-            index: working.image(index, timestep) for index in cameras if working.has(index, timestep)
-        }
+        images = {index: working.image(index, timestep) for index in cameras if working.has(index, timestep)}
         maps: dict[int, DepthMap] = {}
         for reference in references:
             report("Finding what moves in depth", done / len(timesteps))
@@ -142,7 +140,7 @@ def _agreed_moving(
             contradictions += comparison.contradicts
             row, column = comparison.pixels.T
             stands_still |= comparison.agrees & ~moving[other][row, column]
-        accepted = (agreements > 0) & (contradictions <= agreements)
+        accepted = (agreements > 0) & (contradictions < agreements)
         for still, label in ((False, timestep), (True, -1)):
             chosen = accepted & (stands_still == still)
             parts.append(_points(points[chosen], images[reference], pixels[chosen], label))
@@ -157,7 +155,7 @@ def _points(
 ) -> SurfacePoints:
     color = image[pixels[:, 0], pixels[:, 1]]
     if color.shape[1] == 4:  # premultiplied
-        color = color[:, :3] / np.maximum(color[:, 3:], np.float32(1.0 / 255.0))
+        color = (color[:, :3] / np.maximum(color[:, 3:], 1.0 / 255.0)).astype(np.float32)
     return SurfacePoints(
         positions.astype(np.float32),
         np.clip(color[:, :3], 0.0, 1.0).astype(np.float32),

@@ -86,7 +86,9 @@ class WorkingViews:
 
     def _resized(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
         small = cv2.resize(
-            np.ascontiguousarray(image, dtype=np.uint8), (self.width, self.height), interpolation=cv2.INTER_AREA
+            np.ascontiguousarray(image, dtype=np.uint8),
+            (self.width, self.height),
+            interpolation=cv2.INTER_AREA,
         )
         return np.asarray(small, dtype=np.uint8)
 

@@ -1,0 +1,177 @@
+"""Where the Gaussians start: on surfaces found by plane-sweep stereo in the training views themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from ..base import Report, TrainingViews
+from .cloud import STATIC_EXTENT, Float32Array, GaussianCloud, SurfacePoints
+from .depth_range import depth_ranges
+from .motion import nearest_point_velocities
+from .random_start import random_points
+from .rig import spread_out
+from .surfaces import DepthRanges, moving_surfaces, still_surfaces
+from .working_views import WorkingViews, still_images
+
+__all__ = ["GaussianCloud", "initial_gaussians"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+# Share of the Gaussians that move, where there are enough moving points.
+MOVING_SHARE = 0.55
+# Temporal extent of a moving Gaussian, in sampled timesteps.
+EXTENT_IN_STEPS = 0.6
+# Standard deviation of a Gaussian, in distances to the nearest other one at its timestep.
+SCALE_IN_SPACINGS = 0.8
+START_OPACITY = 0.5
+# Views whose depth maps are swept in a still scene, at most.
+STILL_REFERENCES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What a search for points needs: small images of the still scene, where they move, how deep they are."""
+
+    working: WorkingViews
+    images: dict[int, Float32Array]
+    usable: dict[int, BoolArray]
+    moving: dict[int, BoolArray]
+    ranges: DepthRanges
+
+
+def initial_gaussians(
+    views: TrainingViews,
+    count: int,
+    seed: int,
+    report: Report,
+    start: Literal["plane-sweep", "random"],
+    time_step: int,
+) -> GaussianCloud:
+    """At most ``count`` Gaussians to start training from.
+
+    ``plane-sweep`` puts them on surfaces found by stereo, with the velocities seen there; ``random``
+    puts them at random depths along random pixels. Moving ones are sought every ``time_step``
+    timesteps. Deterministic for a ``seed``.
+
+    Raises:
+        Cancelled: from ``report``.
+    """
+    random = np.random.default_rng(seed)
+    scene = _prepare(views, report)
+    timesteps = scene.working.timesteps[:: max(1, time_step)]
+    points = _stereo_points(scene, timesteps, report) if start == "plane-sweep" else SurfacePoints.empty()
+    points = _chosen(points, count, random)
+    if start == "random":
+        points = _random_everywhere(scene, timesteps, count, random)
+    velocities = nearest_point_velocities(points, views.times, report)
+    if start == "random":
+        velocities[:] = 0.0
+    return _cloud(points, velocities, views.times, timesteps)
+
+
+def _prepare(views: TrainingViews, report: Report) -> _Scene:
+    working = WorkingViews(views)
+    first = {index: int(working.timesteps_of(index)[0]) for index in working.camera_indices}
+    usable: dict[int, BoolArray] = {}
+    images: dict[int, Float32Array] = {}
+    moving: dict[int, BoolArray] = {}
+    if working.is_static_rig:
+        images, moving = still_images(working, report)
+    for done, index in enumerate(working.camera_indices):
+        report("Reading the views", done / len(working.camera_indices))
+        usable[index] = working.usable(index, first[index])
+        if not working.is_static_rig:
+            images[index] = working.image(index, first[index])
+            moving[index] = np.zeros_like(usable[index])
+        elif views.has_alpha:
+            usable[index] = images[index][..., 3] > 0.5
+    return _Scene(working, images, usable, moving, depth_ranges(working, images, usable, report))
+
+
+def _stereo_points(scene: _Scene, timesteps: npt.NDArray[np.int64], report: Report) -> SurfacePoints:
+    working = scene.working
+    references = spread_out(working.cameras, STILL_REFERENCES)
+    found, maps = still_surfaces(
+        working.cameras, scene.images, scene.usable, scene.ranges, references, report
+    )
+    parts = [found]
+    if working.is_static_rig and maps:
+        steps = [int(step) for step in timesteps]
+        parts.append(moving_surfaces(working, scene.moving, maps, scene.ranges, steps, report))
+    sparse = working.views.points
+    if sparse is not None:
+        parts.append(
+            SurfacePoints(
+                sparse.positions.astype(np.float32),
+                sparse.colors.astype(np.float32) / np.float32(255.0),
+                np.full(len(sparse.positions), -1, dtype=np.int64),
+            )
+        )
+    points = SurfacePoints.join(parts)
+    return points.take(np.flatnonzero(np.isfinite(points.positions).all(axis=1)))
+
+
+def _random_everywhere(
+    scene: _Scene, timesteps: npt.NDArray[np.int64], count: int, random: np.random.Generator
+) -> SurfacePoints:
+    working = scene.working
+    is_dynamic = len(timesteps) > 1
+    still = round(count * (1.0 - MOVING_SHARE)) if is_dynamic else count
+    parts = [random_points(working.cameras, scene.images, scene.usable, scene.ranges, still, -1, random)]
+    if is_dynamic:
+        share = -(-(count - still) // len(timesteps))
+        for step in map(int, timesteps):
+            there = [index for index in working.camera_indices if working.has(index, step)]
+            images = {index: working.image(index, step) for index in there}
+            usable = {index: working.usable(index, step) for index in there}
+            parts.append(random_points(working.cameras, images, usable, scene.ranges, share, step, random))
+    return SurfacePoints.join(parts)
+
+
+def _chosen(points: SurfacePoints, count: int, random: np.random.Generator) -> SurfacePoints:
+    """A random ``count`` of the points, the moving ones up to their share."""
+    moving = random.permutation(np.flatnonzero(~points.is_static))
+    still = random.permutation(np.flatnonzero(points.is_static))
+    moving_count = min(len(moving), max(round(count * MOVING_SHARE), count - len(still)))
+    still_count = min(len(still), count - moving_count)
+    return points.take(np.sort(np.concatenate([moving[:moving_count], still[:still_count]])))
+
+
+def _cloud(
+    points: SurfacePoints,
+    velocities: Float32Array,
+    times: npt.NDArray[np.float64],
+    timesteps: npt.NDArray[np.int64],
+) -> GaussianCloud:
+    is_static = points.is_static
+    middle = 0.5 * float(times[0] + times[-1]) if len(times) else 0.0
+    centers = np.where(is_static, middle, times[np.maximum(points.timesteps, 0)])
+    step = float(np.median(np.diff(times[timesteps]))) if len(timesteps) > 1 else STATIC_EXTENT
+    extents = np.where(is_static, STATIC_EXTENT, EXTENT_IN_STEPS * step)
+    return GaussianCloud(
+        positions=points.positions,
+        time_centers=centers.astype(np.float32),
+        time_extents=extents.astype(np.float32),
+        velocities=velocities,
+        scales=_spacings(points) * np.float32(SCALE_IN_SPACINGS),
+        opacities=np.full(len(points), START_OPACITY, dtype=np.float32),
+        colors=points.colors,
+    )
+
+
+def _spacings(points: SurfacePoints) -> Float32Array:
+    """(N,) distance to the nearest other point of the same timestep, without extremes."""
+    spacings = np.zeros(len(points), dtype=np.float32)
+    for timestep in np.unique(points.timesteps):
+        members = np.flatnonzero(points.timesteps == timestep)
+        if len(members) < 2:
+            continue
+        distances, _ = cKDTree(points.positions[members]).query(points.positions[members], k=2)
+        spacings[members] = distances[:, 1]
+    usual = float(np.median(spacings[spacings > 0])) if (spacings > 0).any() else 1.0
+    return np.clip(np.where(spacings > 0, spacings, usual), 0.2 * usual, 5.0 * usual).astype(np.float32)
