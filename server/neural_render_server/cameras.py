@@ -48,7 +48,8 @@ class Camera:
 
     @property
     def is_pinhole(self) -> bool:
-        return self.camera_model == "PINHOLE" or not any(self.distortion)
+        # An equidistant fisheye lens is no pinhole though all its coefficients are 0.
+        return self.camera_model == "PINHOLE" or (self.camera_model == "OPENCV" and not any(self.distortion))
 
     @property
     def intrinsics(self) -> FloatArray:
@@ -190,7 +191,7 @@ def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) 
     distortion: tuple[float, ...] = ()
     if model != "PINHOLE":
         distortion = tuple(number(key, 0.0) or 0.0 for key in _distortion_names(model))
-        if not any(distortion):
+        if model == "OPENCV" and not any(distortion):
             model, distortion = "PINHOLE", ()
     cx, cy = number("cx", width / 2), number("cy", height / 2)
     assert cx is not None and cy is not None

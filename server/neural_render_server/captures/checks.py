@@ -17,6 +17,9 @@ from ..errors import CaptureError
 # Larger than any sensor sold (a 150-megapixel back is 14204 wide), small enough to fit in memory.
 MAX_IMAGE_SIDE = 32768
 
+# How far a frame's aspect ratio may be from its calibration's (beyond a pixel of rounding).
+ASPECT_TOLERANCE = 0.01
+
 # Calibrations are often written with four decimals; anything further off is not a rounded rotation.
 ROTATION_TOLERANCE = 1e-2
 
@@ -42,6 +45,23 @@ def rigid_pose(value: Any, where: str) -> FloatArray:
     u, _, vt = np.linalg.svd(rotation)
     matrix[:3, :3] = u @ vt
     return matrix
+
+
+def scaled_to_photo(camera: Camera, width: int, height: int, where: str) -> Camera:
+    """A calibrated camera at the size its photos have, when they were only made smaller or larger.
+
+    Raises:
+        CaptureError: the photos have another aspect ratio, so that they were cropped or are others.
+    """
+    if camera.width < 1 or camera.height < 1:
+        raise CaptureError(f"{where}: calibrated at {camera.width}x{camera.height} pixels, which is no size")
+    expected = camera.width * height / camera.height
+    if abs(width - expected) > max(1.0, ASPECT_TOLERANCE * expected):
+        raise CaptureError(
+            f"{where}: calibrated at {camera.width}x{camera.height}, but the frames are {width}x{height}, "
+            "another aspect ratio; use the frames that were calibrated"
+        )
+    return camera.scaled(width, height)
 
 
 def check_cameras(path: Path, cameras: Sequence[Camera]) -> None:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CameraFileError, CaptureError
+from .blender_synthetic import is_blender_synthetic, read_blender_synthetic
 from .capture import Capture, SplitOptions, apply_split
 from .checks import check_cameras
+from .colmap import is_colmap, read_colmap
+from .easymocap import is_easymocap, read_easymocap
 from .n3dv import is_n3dv, read_n3dv
+from .transforms import is_transforms, read_transforms
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,13 @@ class Format:
     looked_for: str
 
 
-FORMATS = (Format(is_n3dv, read_n3dv, "poses_bounds.npy (N3DV, LLFF)"),)
+FORMATS = (
+    Format(is_n3dv, read_n3dv, "poses_bounds.npy (N3DV, LLFF)"),
+    Format(is_easymocap, read_easymocap, "intri.yml and extri.yml (EasyMocap)"),
+    Format(is_blender_synthetic, read_blender_synthetic, "transforms_train.json (Blender-synthetic)"),
+    Format(is_transforms, read_transforms, "transforms.json (instant-ngp, nerfstudio)"),
+    Format(is_colmap, read_colmap, "sparse/0/cameras.bin or .txt (COLMAP)"),
+)
 
 
 def open_capture(path: str | Path, split: SplitOptions = SplitOptions()) -> Capture:  # noqa: B008

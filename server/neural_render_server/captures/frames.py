@@ -127,7 +127,8 @@ class Frames:
         done, reported = 0, 0.0
         for camera_index in sorted({view.camera for view in self._views}):
             camera = capture.cameras[camera_index]
-            undistorter = Undistorter(camera, downscale)
+            area = capture.picture_areas[camera_index] if capture.picture_areas else None
+            undistorter = Undistorter(camera, downscale, area)
             if undistorter.mask is not None:
                 undistorter.mask.flags.writeable = False
                 self._camera_masks[camera_index] = undistorter.mask

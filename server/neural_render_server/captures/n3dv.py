@@ -16,16 +16,13 @@ import numpy.typing as npt
 from ..cameras import Camera
 from ..errors import CaptureError
 from .capture import Capture, ImageSource, View
-from .checks import natural_sorted, rigid_pose, uniform_times
+from .checks import natural_sorted, rigid_pose, scaled_to_photo, uniform_times
 from .image import image_header, is_image
 from .sequences import Sequence, image_sequence, synchronised, video_sequence
 from .video import is_video
 
 # The recordings of Li et al. 2022 run at 30 frames a second; frame folders do not say.
 FOLDER_FPS = 30.0
-
-# How far a frame's aspect ratio may be from its calibration's before they cannot belong together.
-ASPECT_TOLERANCE = 0.01
 
 
 def is_n3dv(folder: Path) -> bool:
@@ -157,21 +154,17 @@ def _camera(row: npt.NDArray[np.float64], width: int, height: int, name: str, wh
         raise CaptureError(
             f"{where} ({name}): size, focal length and depths must be positive, finite numbers"
         )
-    if abs(width * row_height / (height * row_width) - 1) > ASPECT_TOLERANCE:
-        raise CaptureError(
-            f"{where} ({name}): calibrated at {row_width:g}x{row_height:g}, but its frames are "
-            f"{width}x{height}, another aspect ratio; use the frames that were calibrated"
-        )
-    return Camera(
-        width=width,
-        height=height,
-        fl_x=focal * width / row_width,
-        fl_y=focal * height / row_height,
-        cx=width / 2,
-        cy=height / 2,
+    calibrated = Camera(
+        width=round(row_width),
+        height=round(row_height),
+        fl_x=focal,
+        fl_y=focal,
+        cx=row_width / 2,
+        cy=row_height / 2,
         camera_to_world=pose,
         name=name,
     )
+    return scaled_to_photo(calibrated, width, height, f"{where} ({name})")
 
 
 def _near_far(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:

@@ -6,11 +6,14 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import CaptureError
 from .capture import FrameSource, ImageSource, VideoSource
 from .checks import natural_sorted
-from .image import image_header, is_image
-from .video import probe_video
+from .image import image_header, is_image, read_image
+from .video import VideoReader, probe_video
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,13 @@ class Sequence:
 
     def source(self, frame: int) -> FrameSource:
         return ImageSource(self.images[frame]) if self.images else VideoSource(self.path, frame)
+
+    def pixels(self, frame: int) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) of one frame."""
+        if self.images:
+            return read_image(self.images[frame])[..., :3]
+        with VideoReader(self.path) as reader:
+            return reader.frame(frame)
 
 
 def video_sequence(path: Path) -> Sequence:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..cameras import Camera, FloatArray
 from ..errors import CaptureError
+from .letterbox import Area
 
 # A resized validity of 1 less rounding: the output pixel draws on nothing outside the photo.
 FULLY_VALID = 0.999
@@ -30,10 +31,10 @@ class Undistorter:
 
     Undistortion resamples bicubically at full size, then pixels are averaged over their area, so
     that a smaller picture does not alias. ``mask`` is (h, w), True where a pixel draws only on what
-    was filmed, or None where all do.
+    was filmed, or None where all do; ``area`` is where the photo's picture lies, when not everywhere.
     """
 
-    def __init__(self, camera: Camera, downscale: float = 1.0) -> None:
+    def __init__(self, camera: Camera, downscale: float = 1.0, area: Area | None = None) -> None:
         target = pinhole_of(camera, downscale)
         self._size = (target.width, target.height)
         self._shape = (camera.height, camera.width)
@@ -42,7 +43,8 @@ class Undistorter:
         self.mask: npt.NDArray[np.bool_] | None = None
         if not camera.is_pinhole:
             self._maps = distortion_maps(camera)
-            valid = self._resized(_valid_pixels(camera, self._maps).astype(np.float32)) >= FULLY_VALID
+        if self._maps is not None or area is not None:
+            valid = self._resized(_valid_pixels(camera, self._maps, area).astype(np.float32)) >= FULLY_VALID
             self.mask = None if valid.all() else valid
 
     def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -110,13 +112,16 @@ def _half_pixel() -> FloatArray:
 
 
 def _valid_pixels(
-    camera: Camera, maps: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+    camera: Camera, maps: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None, area: Area | None
 ) -> npt.NDArray[np.bool_]:
-    """(H, W) True where an ideal pixel falls inside the photo and short of the lens model's fold."""
-    columns, rows = maps
-    inside = (
-        (columns >= -0.5) & (columns <= camera.width - 0.5) & (rows >= -0.5) & (rows <= camera.height - 0.5)
+    """(H, W) True where an ideal pixel falls inside the picture and short of the lens model's fold."""
+    left, top, right, bottom = area or (0, 0, camera.width, camera.height)
+    columns, rows = maps or np.meshgrid(
+        np.arange(camera.width, dtype=np.float32), np.arange(camera.height, dtype=np.float32)
     )
+    inside = (columns >= left - 0.5) & (columns <= right - 0.5) & (rows >= top - 0.5) & (rows <= bottom - 0.5)
+    if maps is None:
+        return np.asarray(inside)
     x = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fl_x
     y = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fl_y
     radius = np.hypot(*np.meshgrid(x, y))

@@ -1,0 +1,214 @@
+"""Lists of posed images (``transforms.json`` and its kin) -> cameras, timesteps and views."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cameras import Camera, camera_from_json
+from ..errors import CaptureError
+from .capture import Capture, ImageSource, PointCloud, View
+from .checks import path_inside, rigid_pose, scaled_to_photo
+from .image import IMAGE_SUFFIXES, image_header
+
+# Frames whose poses and intrinsics agree to this many decimals come from one camera that stands still.
+SAME_CAMERA_DECIMALS = 6
+
+# Times closer than this (seconds) are one timestep: files round them to six decimals or so.
+SAME_TIME = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class PosedFrame:
+    """One listed frame whose image exists. ``time`` is in seconds, None where the list has none."""
+
+    camera: Camera
+    image: Path
+    mask: Path | None
+    time: float | None
+    is_test: bool
+    has_alpha: bool
+    where: str
+    was_resized: bool
+
+
+def find_image(root: Path, file_path: Any, where: str) -> Path | None:
+    """The image that a list's ``file_path`` means, with or without extension; None where it is missing.
+
+    Raises:
+        CaptureError: the path leads out of ``root``.
+    """
+    path = path_inside(root, file_path, where)
+    if path.is_file():
+        return path
+    with_suffixes = (path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)
+    return next((candidate for candidate in with_suffixes if candidate.is_file()), None)
+
+
+def read_frame(
+    entry: dict[str, Any], shared: dict[str, Any], root: Path, image: Path, is_test: bool, where: str
+) -> PosedFrame:
+    """One frame of a list; intrinsics calibrated at another size are scaled to the image's.
+
+    Raises:
+        CaptureError, CameraFileError: its intrinsics, pose, time, mask or image cannot be used.
+    """
+    width, height, has_alpha = image_header(image)
+    size = {"w": width, "h": height}
+    calibrated = camera_from_json({**size, **shared, **entry}, {}, where)
+    camera = replace(
+        scaled_to_photo(calibrated, width, height, where),
+        camera_to_world=rigid_pose(entry.get("transform_matrix"), where),
+        name=str(entry.get("name") or ""),
+    )
+    mask = None
+    if entry.get("mask_path"):
+        mask = find_image(root, entry["mask_path"], where)
+        if mask is None:
+            raise CaptureError(
+                f"{where}: the mask {entry['mask_path']!r} does not exist; add it or its entry"
+            )
+    return PosedFrame(
+        camera=camera,
+        image=image,
+        mask=mask,
+        time=_time(entry, where),
+        is_test=is_test,
+        has_alpha=has_alpha,
+        where=where,
+        was_resized=(calibrated.width, calibrated.height) != (width, height),
+    )
+
+
+def _time(entry: dict[str, Any], where: str) -> float | None:
+    value = entry.get("time")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise CaptureError(f"{where}: 'time' is {value!r}, but must be seconds")
+    return float(value)
+
+
+def capture_from_frames(
+    path: Path,
+    kind: str,
+    frames: Sequence[PosedFrame],
+    fps: float | None,
+    points: PointCloud | None,
+    warnings: Sequence[str],
+) -> Capture:
+    """Gather listed frames into a capture; frames of one standing camera share it.
+
+    Raises:
+        CaptureError: there are no frames, or some of them have a time and others none.
+    """
+    if not frames:
+        raise CaptureError(f"{path}: none of the listed images exist; put them where the file says")
+    times, timesteps = _timesteps(path, frames)
+    cameras, owners = _cameras(frames, timesteps, is_dynamic=len(times) > 1)
+    resized = sum(frame.was_resized for frame in frames)
+    warnings = list(warnings)
+    if resized:
+        warnings.append(f"{resized} images have another size than calibrated; their intrinsics were scaled.")
+    if fps is None and len(times) > 1:
+        steps = np.diff(times)
+        if steps.max() - steps.min() < 0.01 * steps.mean():
+            fps = float(1.0 / steps.mean())
+    return Capture(
+        path=path,
+        format=kind,
+        cameras=cameras,
+        times=times,
+        fps=fps,
+        views=[
+            View(owner, int(timestep), ImageSource(frame.image), frame.mask)
+            for frame, owner, timestep in zip(frames, owners, timesteps, strict=True)
+        ],
+        is_test=np.array([frame.is_test for frame in frames]),
+        points=points,
+        has_alpha=all(frame.has_alpha for frame in frames),
+        warnings=warnings,
+    )
+
+
+def _timesteps(
+    path: Path, frames: Sequence[PosedFrame]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Times of the timesteps, from 0 seconds, and each frame's timestep."""
+    without = [frame for frame in frames if frame.time is None]
+    if len(without) == len(frames):
+        return np.zeros(1), np.zeros(len(frames), dtype=np.int64)
+    if without:
+        raise CaptureError(
+            f"{without[0].where}: 'time' is missing here and in {len(without) - 1} other frames "
+            "while others have it; give every frame of a moving scene its time in seconds"
+        )
+    stated = np.array([frame.time for frame in frames], dtype=np.float64)
+    order = np.sort(stated)
+    times = order[np.concatenate([[True], np.diff(order) > SAME_TIME])]
+    timesteps = np.searchsorted(times, stated + SAME_TIME, side="right") - 1
+    return times - times[0], timesteps
+
+
+def _cameras(
+    frames: Sequence[PosedFrame], timesteps: npt.NDArray[np.int64], is_dynamic: bool
+) -> tuple[list[Camera], list[int]]:
+    """The distinct cameras, and each frame's index among them."""
+    groups: list[list[int]] = []
+    filmed: list[set[int]] = []
+    known: dict[tuple[float, ...], int] = {}
+    owners: list[int] = []
+    for index, frame in enumerate(frames):
+        group = known.get(_identity(frame.camera)) if is_dynamic else None
+        if group is None or timesteps[index] in filmed[group]:
+            group = len(groups)
+            groups.append([])
+            filmed.append(set())
+            known[_identity(frame.camera)] = group
+        groups[group].append(index)
+        filmed[group].add(int(timesteps[index]))
+        owners.append(group)
+    names = _camera_names([[frames[index] for index in group] for group in groups])
+    return [
+        replace(frames[group[0]].camera, name=name) for group, name in zip(groups, names, strict=True)
+    ], owners
+
+
+def _identity(camera: Camera) -> tuple[float, ...]:
+    values = [camera.width, camera.height, camera.fl_x, camera.fl_y, camera.cx, camera.cy]
+    values += [*camera.distortion, *camera.camera_to_world.ravel()]
+    return tuple(np.round(values, SAME_CAMERA_DECIMALS).tolist())
+
+
+def _camera_names(groups: Sequence[Sequence[PosedFrame]]) -> list[str]:
+    """Stated names stay as they are; else the first of several ways that tells all cameras apart."""
+    stated = [frames[0].camera.name for frames in groups]
+    if all(stated):
+        single = all(len(frames) == 1 for frames in groups)
+        shortened = [name if single else _without_number(name) for name in stated]
+        return shortened if len(set(shortened)) == len(shortened) else stated
+    candidates = (
+        [
+            _without_number(frames[0].image.stem) if len(frames) > 1 else frames[0].image.stem
+            for frames in groups
+        ],
+        [frames[0].image.parent.name for frames in groups],
+        [frames[0].image.stem for frames in groups],
+        [f"{frames[0].image.parent.name}_{frames[0].image.stem}" for frames in groups],
+    )
+    for names in candidates:
+        if all(names) and len(set(names)) == len(names):
+            return names
+    return [f"camera{index:0{len(str(len(groups)))}d}" for index in range(len(groups))]
+
+
+def _without_number(stem: str) -> str:
+    """``cam00_0001`` -> ``cam00``: a name without the number of its frame."""
+    return re.sub(r"[_\-. ]\d+$", "", stem)
