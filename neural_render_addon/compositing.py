@@ -101,7 +101,7 @@ def _our_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
 
 
 def _set_frame_range(image_node: bpy.types.Node, frames: FrameSequence) -> None:
-    """Show file ``n`` at scene frame ``n``; before and after, Blender holds the first and last frame."""
+    """Show file ``n`` at scene frame ``n``; Blender shows nothing before the first, and holds the last."""
     image_node.frame_duration = frames.duration
     image_node.frame_start = frames.start
     image_node.frame_offset = frames.start - 1  # added to 1 at frame_start

@@ -183,9 +183,7 @@ def build_group(group: bpy.types.NodeTree, image: bpy.types.Image) -> bpy.types.
     cg = b.add("NodeGroupInput", "CG")
     frames = b.add("CompositorNodeImage", "Field")
     frames.name, frames.image = FRAMES_NODE, image
-    scale = b.place(
-        group.nodes.new("ShaderNodeValue" if versions.IS_5 else "CompositorNodeValue"), "Field Scale"
-    )
+    scale = b.place(versions.value_node(group), "Capture units to scene units")
     scale.name = SCALE_NODE
 
     b.next_column()
@@ -215,9 +213,8 @@ def build_group(group: bpy.types.NodeTree, image: bpy.types.Image) -> bpy.types.
     shade = b.math("MULTIPLY", touching, cg.outputs["Shadow"], "Shadow amount")
 
     b.next_column()
-    field = b.mix(
-        "MULTIPLY", shade, frames.outputs["Combined"], cg.outputs["Shadow Catcher"], "Shadows on field"
-    )
+    catcher = cg.outputs["Shadow Catcher"]
+    field = b.mix("MULTIPLY", shade, frames.outputs["Combined"], catcher, "Shadows on field")
     field_first = b.over(field, cg.outputs["Image"], "Field over CG")
     cg_first = b.over(cg.outputs["Image"], field, "CG over field")
 

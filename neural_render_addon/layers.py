@@ -61,7 +61,7 @@ def find_frames(folder: str | Path, prefix: str, start: int, end: int) -> FrameS
     present = [frame for frame in range(max(start, 0), end + 1) if wanted.path(frame).is_file()]
     if not present:
         raise LayerError(
-            f"No frame from {wanted.name(start)} to {wanted.name(end)} is in {folder}: run Render Frames first."
+            f"None of {wanted.name(start)} to {wanted.name(end)} is in {folder}: run Render Frames first."
         )
     first, last = present[0], present[-1]
     missing = tuple(sorted(set(range(first, last + 1)) - set(present)))
@@ -89,10 +89,8 @@ def frame_size(frames: FrameSequence, with_depth: bool) -> tuple[int, int]:
         header = read_exr_header(path)
     except (OSError, ValueError) as error:
         raise LayerError(f"{path} cannot be read ({error}): run Render Frames again.") from error
-    if not set(header.channels) >= COLOR_CHANNELS:
-        raise LayerError(
-            f"{path} is not a frame of a field (it has no Combined pass): run Render Frames again."
-        )
+    if not COLOR_CHANNELS.issubset(header.channels):
+        raise LayerError(f"{path} has no Combined pass: run Render Frames again.")
     if with_depth and DEPTH_CHANNEL not in header.channels:
         raise LayerError(f"{path} has no Depth pass: run Render Frames again with Depth on.")
     return header.width, header.height

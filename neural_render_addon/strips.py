@@ -1,8 +1,8 @@
 """A field's rendered frames as an image strip in the sequencer.
 
 Blender's sequencer reads the colour of our multilayer frames as they are (4.5 and 5.2), premultiplied and
-scene-linear, so nothing is converted. A scene that has strips renders its sequencer instead of its 3D view and
-compositor; where the strip goes into the scene that renders CG, that is switched off and restored on removal.
+scene-linear, so nothing is converted. A scene that has strips renders its sequencer instead of its 3D view
+and compositor: where the strip goes into a scene with a camera, that is switched off until it is removed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import bpy
 
 from .layers import COLOR_SPACE, FrameSequence, frame_size, gap_warning
 
-# Custom properties: on a strip, the name of the field object it shows (strips cannot hold pointers to objects);
-# on the scene, Render's Post Processing > Sequencer from before.
+# Custom properties: on a strip, the name of the field object; on the scene, that we switched off
+# Post Processing > Sequencer.
 FIELD_KEY = "neural_render_field"
 BEFORE_KEY = "neural_render_sequencer_before"
 
@@ -58,7 +58,8 @@ def add_strip(scene: bpy.types.Scene, field: bpy.types.Object, frames: FrameSequ
         scene[BEFORE_KEY] = True
         scene.render.use_sequencer = False
         warnings.append(
-            "Render keeps rendering the 3D scene: to render the edit, turn on Output > Post Processing > Sequencer."
+            "Render keeps rendering the 3D scene: to render the edit instead, turn on Sequencer in "
+            "Output > Post Processing."
         )
     return [warning for warning in warnings if warning]
 

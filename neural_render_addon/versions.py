@@ -102,9 +102,7 @@ def ensure_output_node(tree: bpy.types.NodeTree) -> tuple[bpy.types.Node, bool]:
     node = output_node(tree)
     if node is not None and len(node.inputs) > (1 if IS_5 else 0):  # 5.x ends with a virtual socket
         return node, False
-    if IS_5 and not any(
-        item.item_type == "SOCKET" and item.in_out == "OUTPUT" for item in tree.interface.items_tree
-    ):
+    if IS_5 and not any(getattr(item, "in_out", "") == "OUTPUT" for item in tree.interface.items_tree):
         tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
     if node is not None:
         return node, False
@@ -120,6 +118,11 @@ def math_node(tree: bpy.types.NodeTree, operation: str, clamp: bool = False) -> 
     node.operation = operation
     node.use_clamp = clamp
     return node
+
+
+def value_node(tree: bpy.types.NodeTree) -> bpy.types.Node:
+    """A Value node."""
+    return tree.nodes.new("ShaderNodeValue" if IS_5 else "CompositorNodeValue")
 
 
 def mix_node(tree: bpy.types.NodeTree, blend_type: str) -> MixSockets:

@@ -48,12 +48,14 @@ class _FieldOperator:
 
 
 class NEURALRENDER_OT_setup_compositing(_FieldOperator, bpy.types.Operator):
-    """Merge the field's rendered frames with the CG render by depth, in a node of their own.
-
-    Your nodes stay as they are; run it again after rendering more frames"""
+    """A node of our own that merges the frames with the CG render by depth; see compositing.py."""
 
     bl_idname = "neural_render.setup_compositing"
     bl_label = "Set Up Compositing"
+    bl_description = (
+        "Merge the field's rendered frames with the CG render by depth, in a node of their own. "
+        "Your nodes stay; run it again after rendering more frames"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
@@ -64,10 +66,11 @@ class NEURALRENDER_OT_setup_compositing(_FieldOperator, bpy.types.Operator):
 
 
 class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
-    """Take the field's node out of the compositor and restore links and render settings from before"""
+    """Undoes Set Up Compositing."""
 
     bl_idname = "neural_render.remove_compositing"
     bl_label = "Remove Compositing"
+    bl_description = "Take the field's node out of the compositor and restore what was there before"
     bl_options = {"REGISTER", "UNDO"}
 
     def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
@@ -77,10 +80,11 @@ class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
 
 
 class NEURALRENDER_OT_add_strip(_FieldOperator, bpy.types.Operator):
-    """Put the field's rendered frames into the sequencer, with alpha; a strip added before is replaced"""
+    """An image strip of the frames; see strips.py."""
 
     bl_idname = "neural_render.add_strip"
     bl_label = "Add Strip"
+    bl_description = "Put the field's rendered frames into the sequencer; a strip added before is replaced"
     bl_options = {"REGISTER", "UNDO"}
 
     def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
@@ -88,10 +92,11 @@ class NEURALRENDER_OT_add_strip(_FieldOperator, bpy.types.Operator):
 
 
 class NEURALRENDER_OT_remove_strip(_FieldOperator, bpy.types.Operator):
-    """Take the field's strip out of the sequencer; the frames on disk stay"""
+    """Undoes Add Strip."""
 
     bl_idname = "neural_render.remove_strip"
     bl_label = "Remove Strip"
+    bl_description = "Take the field's strip out of the sequencer; the frames on disk stay"
     bl_options = {"REGISTER", "UNDO"}
 
     def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:

@@ -92,7 +92,7 @@ def smoothstep(t: np.ndarray) -> np.ndarray:
 def merge(
     field, field_depth, cg, cg_depth, softness=0.02, catcher=None, shadow=1.0, reach=0.3, scale=1.0
 ) -> np.ndarray:
-    """The depth merge as compositor_nodes.py states it, in float64: premultiplied (H, W, 4) layers in, one out."""
+    """The depth merge as compositor_nodes.py states it, in float64; layers premultiplied, (H, W, 4)."""
     field, cg = field.astype(np.float64), cg.astype(np.float64)
     covered, cg_alpha = field[..., 3] > 0, cg[..., 3]
     z_field = np.where(covered, field_depth.astype(np.float64) * scale, BACKGROUND)

@@ -95,7 +95,7 @@ def test_random_layers_equal_the_formula(tmp_path, softness):
 
 
 def test_order_fades_over_the_softness(tmp_path):
-    """Along a row the CG surface passes through the field's: the order changes gradually, alpha not at all."""
+    """Along a row the CG surface cuts the field's: the order changes gradually, alpha not at all."""
     width = 64
     cg_depth = np.broadcast_to(np.linspace(1.5, 2.5, width, dtype=np.float32), (8, width))
     field = np.broadcast_to(np.float32(OPAQUE), (8, width, 4))
@@ -184,8 +184,8 @@ def test_cycles_render_with_shadow_equals_the_formula(cycles_layers):
 
 
 def test_cycles_edges_in_front_of_the_field_stay_antialiased(cycles_layers):
-    """Where the first sample of an edge pixel missed the sphere, its own depth is the floor's behind the field."""
-    composite, sheet, depth, cg, cg_depth, catcher = cycles_layers
+    """Where an edge pixel's first sample missed the sphere, its own depth is the floor's."""
+    composite, sheet, _, cg, cg_depth, catcher = cycles_layers
     alpha, upper = cg[..., 3], np.zeros_like(cg_depth, bool)
     upper[30:] = True  # rows of the opaque floor only: the sphere is in front of it
     missed = upper & (alpha > 0.05) & (alpha < 0.95) & (cg_depth > 4.5)
