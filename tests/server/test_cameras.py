@@ -37,7 +37,7 @@ def test_rays_reach_the_points_they_project_to() -> None:
 def test_up_in_the_world_is_up_in_the_picture() -> None:
     camera = looking_camera()
     ahead = camera.position + 2.0 * camera.forward
-    pixels, _ = camera.project(np.stack([ahead, ahead + [0.0, 0.0, 0.1]]))
+    pixels, _ = camera.project(np.stack([ahead, [*ahead[:2], ahead[2] + 0.1]]))
     assert pixels[1, 1] < pixels[0, 1]
 
 
