@@ -1,0 +1,194 @@
+"""Blender cameras and pinhole cameras: the only camera arithmetic in the add-on.
+
+Pixels: origin top left, pixel centres at (i + 0.5, j + 0.5). Matrices are camera-to-world with
+OpenGL axes, which are Blender's: x right, y up, looking down -z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import CameraError
+
+if TYPE_CHECKING:
+    import bpy
+
+Matrix = npt.NDArray[np.float64]
+
+# The longer side of the film back given to imported cameras, so that lenses read as on full-frame
+# 35 mm film, which is also Blender's default sensor width. Millimetres.
+FILM_SIZE = 36.0
+
+# Relative difference of the scale along two axes beyond which a field's scale is not uniform: far
+# above float32 rounding in a chain of parents, far below what moves a pixel.
+SCALE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Pinhole:
+    """Intrinsics in pixels of an image of ``width`` x ``height``."""
+
+    width: int
+    height: int
+    fl_x: float
+    fl_y: float
+    cx: float
+    cy: float
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """What Blender's camera data needs to show a pinhole: millimetres, and shift in film widths.
+
+    ``pixel_aspect`` is the scene's (x, y): Blender has one for all cameras of a scene, and without
+    it the camera shows ``fl_y`` equal to ``fl_x``.
+    """
+
+    lens: float
+    sensor_width: float
+    sensor_height: float
+    shift_x: float
+    shift_y: float
+    pixel_aspect: tuple[float, float]
+
+    def apply(self, camera: bpy.types.Camera) -> None:
+        camera.type = "PERSP"
+        camera.lens_unit = "MILLIMETERS"
+        # Horizontal, not automatic: the view then does not depend on the scene's own proportions.
+        camera.sensor_fit = "HORIZONTAL"
+        camera.sensor_width = self.sensor_width
+        camera.sensor_height = self.sensor_height
+        camera.lens = self.lens
+        camera.shift_x = self.shift_x
+        camera.shift_y = self.shift_y
+
+
+def settings_from_pinhole(pinhole: Pinhole) -> CameraSettings:
+    """Blender settings that show exactly what ``pinhole`` shows: the inverse of ``evaluated_pinhole``.
+
+    Follows Blender's view plane (BKE_camera_params_compute_viewplane) for a horizontal sensor fit:
+    the plane is ``width`` by ``height * aspect`` units of ``sensor_width / (lens * width)`` each, moved
+    by shift times ``width`` units, where ``aspect`` is the height of a pixel over its width.
+    """
+    width, height = pinhole.width, pinhole.height
+    aspect = pinhole.fl_x / pinhole.fl_y
+    film_unit = FILM_SIZE / max(width, height)
+    return CameraSettings(
+        lens=pinhole.fl_x * film_unit,
+        sensor_width=width * film_unit,
+        sensor_height=height * film_unit * aspect,
+        shift_x=(0.5 * width - pinhole.cx) / width,
+        shift_y=(pinhole.cy - 0.5 * height) * aspect / width,
+        # Blender allows no pixel aspect below 1.
+        pixel_aspect=(1.0, aspect) if aspect >= 1.0 else (1.0 / aspect, 1.0),
+    )
+
+
+def evaluated_pinhole(
+    camera: bpy.types.Object,
+    depsgraph: bpy.types.Depsgraph,
+    width: int,
+    height: int,
+    pixel_aspect: tuple[float, float] = (1.0, 1.0),
+) -> Pinhole:
+    """The pinhole that a perspective camera object shows in an image of ``width`` x ``height``.
+
+    The depsgraph must be up to date (``view_layer.update()`` after changes made by a script).
+
+    Raises:
+        CameraError: the object is no camera, or not a perspective one.
+    """
+    if camera.type != "CAMERA":
+        raise CameraError(f"{camera.name!r} is not a camera; choose a camera object")
+    if camera.data.type != "PERSP":
+        raise CameraError(
+            f"Camera {camera.name!r} is {camera.data.type.lower()}; set its lens type to Perspective"
+        )
+    projection = np.array(
+        camera.evaluated_get(depsgraph).calc_matrix_camera(
+            depsgraph, x=width, y=height, scale_x=pixel_aspect[0], scale_y=pixel_aspect[1]
+        ),
+        dtype=np.float64,
+    )
+    return pinhole_from_projection(projection, width, height)
+
+
+def pinhole_from_projection(projection: Matrix, width: int, height: int) -> Pinhole:
+    """Intrinsics of an OpenGL projection matrix (4, 4), whose clip space spans [-1, 1], y up."""
+    return Pinhole(
+        width=width,
+        height=height,
+        fl_x=float(0.5 * width * projection[0, 0]),
+        fl_y=float(0.5 * height * projection[1, 1]),
+        cx=float(0.5 * width * (1.0 - projection[0, 2])),
+        cy=float(0.5 * height * (1.0 + projection[1, 2])),
+    )
+
+
+def render_size(render: bpy.types.RenderSettings) -> tuple[int, int]:
+    """Width and height in pixels of a scene's full frame, its percentage applied as Blender does."""
+    percentage = render.resolution_percentage
+    return (
+        max(1, render.resolution_x * percentage // 100),
+        max(1, render.resolution_y * percentage // 100),
+    )
+
+
+def uniform_scale(matrix: Any, name: str) -> float:
+    """The scale of a field object's world matrix (4, 4), scene units per capture unit.
+
+    Raises:
+        CameraError: the matrix shears, mirrors, is singular or scales its axes differently; ``name``
+            tells the user which object.
+    """
+    linear = np.array(matrix, dtype=np.float64)[:3, :3]
+    determinant = float(np.linalg.det(linear))
+    scale = abs(determinant) ** (1.0 / 3.0)
+    if scale < 1e-9:
+        raise CameraError(f"{name!r} has scale 0; give the field object a positive, uniform scale")
+    if np.abs(linear.T @ linear / scale**2 - np.eye(3)).max() > SCALE_TOLERANCE:
+        raise CameraError(
+            f"{name!r} is scaled differently along its axes (or sheared by a parent); "
+            "give the field object one uniform scale"
+        )
+    if determinant < 0:
+        raise CameraError(f"{name!r} is mirrored by a negative scale; give the field object a positive one")
+    return scale
+
+
+def to_capture(camera_matrix: Any, field_matrix: Any, field_name: str) -> Matrix:
+    """Camera-to-world in capture coordinates (4, 4) from two Blender world matrices.
+
+    The camera's own scale is dropped, as Blender does when it renders.
+
+    Raises:
+        CameraError: the field's scale is not uniform, or the camera's matrix is singular.
+    """
+    uniform_scale(field_matrix, field_name)
+    matrix: Matrix = np.linalg.inv(np.array(field_matrix, dtype=np.float64)) @ np.array(
+        camera_matrix, dtype=np.float64
+    )
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    if lengths.min() < 1e-12:
+        raise CameraError("A camera has scale 0; give it, or its parent, a scale of 1")
+    matrix[:3, :3] /= lengths
+    matrix[3] = (0.0, 0.0, 0.0, 1.0)
+    return matrix
+
+
+def box_in_capture(corners: Any, object_matrix: Any, field_matrix: Any) -> tuple[list[float], list[float]]:
+    """Minimum and maximum corner, in capture coordinates, of an object's bounding box.
+
+    ``corners`` (8, 3) are in the object's own space. The answer is axis-aligned in capture
+    coordinates, so a rotated object gives the box around it.
+    """
+    local = np.hstack([np.array(corners, dtype=np.float64), np.ones((len(corners), 1))])
+    to_field = np.linalg.inv(np.array(field_matrix, dtype=np.float64)) @ np.array(
+        object_matrix, dtype=np.float64
+    )
+    inside = (local @ to_field.T)[:, :3]
+    return inside.min(axis=0).tolist(), inside.max(axis=0).tolist()

@@ -1,0 +1,47 @@
+"""The field object that an operator works on, and where its files go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from .errors import AddonError
+
+
+def chosen_field(context: bpy.types.Context, required: bool = True) -> bpy.types.Object | None:
+    """The scene's chosen field object, else the active object if it is one.
+
+    Raises:
+        AddonError: there is none, and one is ``required``.
+    """
+    field = context.scene.neural_render.field
+    # An object deleted by the artist stays alive while the pointer holds it.
+    if field is not None and field.name in context.scene.objects:
+        return field
+    active = context.view_layer.objects.active
+    if active is not None and active.neural_render.is_field:
+        return active
+    if required:
+        raise AddonError(
+            "No field is chosen; import a capture, or choose a field object in the Capture panel"
+        )
+    return None
+
+
+def output_folder(given: str, *default: str) -> Path:
+    """An absolute folder for output: ``given``, or ``default`` in ``neural_render`` beside the .blend.
+
+    Raises:
+        AddonError: the folder is relative to a .blend that was never saved.
+    """
+    if (not given or given.startswith("//")) and not bpy.data.filepath:
+        raise AddonError("The .blend is not saved, so its folder is unknown; save it, or choose a folder")
+    if given:
+        return Path(bpy.path.abspath(given))
+    return Path(bpy.path.abspath("//neural_render")).joinpath(*default)
+
+
+def file_stem(name: str) -> str:
+    """A datablock's name as part of a file name."""
+    return bpy.path.clean_name(name)

@@ -1,0 +1,1 @@
+"""The add-on's operators, one module a topic; each exports CLASSES."""

@@ -1,0 +1,128 @@
+"""Render Frames along the scene camera's animation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..camera import box_in_capture
+from ..errors import AddonError
+from ..fields import chosen_field, file_stem, output_folder
+from ..jobs import FrameDone, JobStarted, Message, follow_job
+from ..preferences import server_settings
+from ..rigs import RigSampling
+from .task_operator import TaskOperator, Work, connect_and_tell
+from .train import JobControl
+
+
+class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
+    """Render the field along the scene camera's animation to OpenEXR frames with alpha and depth"""
+
+    bl_idname = "neural_render.render_frames"
+    bl_label = "Render Frames"
+    bl_options = {"UNDO"}
+    task_name = "render"
+
+    def steps(self, context: bpy.types.Context) -> Iterator[float]:
+        field = chosen_field(context)
+        if not field.neural_render.scene_path:
+            raise AddonError(f"{field.name!r} is not trained; press Train Scene, or set its trained scene")
+        self.field_name = field.name
+        self.prefix = f"{file_stem(field.name)}_"
+        self.frames = frame_range(context)
+        self.done: list[int] = []
+        self.rig = RigSampling(self.frames, (), field, self.prefix)
+        return self.rig.steps(context)
+
+    def prepare(self, context: bpy.types.Context) -> Work:
+        settings = context.scene.neural_render.render
+        field = bpy.data.objects.get(self.field_name)
+        if field is None:
+            raise AddonError(f"The field object {self.field_name!r} is gone; choose another")
+        self.folder = output_folder(settings.folder, "frames", file_stem(field.name))
+        params: dict[str, Any] = {
+            "scene": bpy.path.abspath(field.neural_render.scene_path),
+            "cameras": self.rig.camera_file(context.scene),
+            "out": str(self.folder),
+            "format": "exr",
+            "passes": ["combined", "depth"] if settings.use_depth else ["combined"],
+            "background": settings.background,
+            "overwrite": not settings.keep_frames,
+        }
+        if settings.crop is not None:
+            minimum, maximum = box_in_capture(
+                volume_corners(settings.crop), settings.crop.matrix_world, field.matrix_world
+            )
+            params["crop"] = {"min": minimum, "max": maximum}
+        server = server_settings(context)
+
+        def work(emit, stopped) -> dict[str, Any]:
+            client = connect_and_tell(server, emit).client
+            job = client.submit("render", params)
+            emit(JobStarted(job.id))
+            return dict(follow_job(client, job.id, emit, stopped).result or {})
+
+        return work
+
+    def receive(self, _context: bpy.types.Context, message: Message) -> None:
+        if isinstance(message, FrameDone):
+            self.done.append(int(Path(message.path).stem.removeprefix(self.prefix)))
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> None:
+        self.done = list(self.frames)
+        self._remember()
+        self.report(
+            {"INFO"}, f"{result['rendered']} frames rendered, {result['kept']} kept, in {self.folder}"
+        )
+
+    def finish_early(self, _context: bpy.types.Context) -> None:
+        self._remember()
+
+    def _remember(self) -> None:
+        """Tell the field object, and through it the compositor, which frames there are."""
+        field = bpy.data.objects.get(getattr(self, "field_name", ""))
+        if field is None or not getattr(self, "done", None):
+            return
+        properties = field.neural_render
+        properties.render_folder = str(self.folder)
+        properties.render_prefix = self.prefix
+        properties.render_start, properties.render_end = min(self.done), max(self.done)
+
+
+class NEURALRENDER_OT_render_cancel(JobControl, bpy.types.Operator):
+    """Cancel the rendering; finished frames are kept"""
+
+    bl_idname = "neural_render.render_cancel"
+    bl_label = "Cancel Rendering"
+    task_name, watched, call = "render_cancel", "render", "cancel"
+
+
+def frame_range(context: bpy.types.Context) -> range:
+    """The scene frames to render.
+
+    Raises:
+        AddonError: the range is empty or has negative frames, which no file name can carry.
+    """
+    settings, scene = context.scene.neural_render.render, context.scene
+    first, last = settings.frame_start, settings.frame_end
+    if settings.use_scene_range:
+        first, last = scene.frame_start, scene.frame_end
+    if last < first:
+        raise AddonError(f"The frame range {first} to {last} is empty; make the end at least the start")
+    if first < 0:
+        raise AddonError(f"The frame range starts at {first}; image sequences need frames from 0 on")
+    return range(first, last + 1, settings.frame_step)
+
+
+def volume_corners(obj: bpy.types.Object) -> list[tuple[float, float, float]]:
+    """The eight corners of an object's box, in its own space; an Empty's box is its drawn cube."""
+    if obj.type != "EMPTY":
+        return [tuple(corner) for corner in obj.bound_box]
+    size = obj.empty_display_size
+    return [(x, y, z) for x in (-size, size) for y in (-size, size) for z in (-size, size)]
+
+
+CLASSES = (NEURALRENDER_OT_render_frames, NEURALRENDER_OT_render_cancel)

@@ -1,0 +1,105 @@
+"""Start, stop, find and install the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import server_process
+from ..errors import ServerUnreachable
+from ..install import install
+from ..jobs import Connected, MethodsListed, Note
+from ..preferences import install_settings, server_settings
+from .task_operator import TaskOperator, Work, connect_and_tell, running_task
+
+
+class NEURALRENDER_OT_server_start(TaskOperator, bpy.types.Operator):
+    """Find the running server, or start one; it ends with Blender"""
+
+    bl_idname = "neural_render.server_start"
+    bl_label = "Start Server"
+    task_name = "server"
+
+    def prepare(self, context: bpy.types.Context) -> Work:
+        settings = server_settings(context)
+        context.window_manager.neural_render.server_state = "STARTING"
+
+        def work(emit, stopped) -> None:
+            try:
+                connection = server_process.connect(settings)
+            except ServerUnreachable:
+                emit(Note("Starting the server"))
+                connection = server_process.start(settings, stopped)
+            emit(MethodsListed(connection.client.methods()))
+            emit(Connected(connection.client.address, connection.health))
+
+        return work
+
+    def finish(self, context: bpy.types.Context, _result: Any) -> None:
+        manager = context.window_manager.neural_render
+        self.report({"INFO"}, f"The server answers at {manager.server_address} ({manager.server_device})")
+
+    def finish_early(self, context: bpy.types.Context) -> None:
+        context.window_manager.neural_render.server_state = "STOPPED"
+
+
+class NEURALRENDER_OT_server_stop(TaskOperator, bpy.types.Operator):
+    """End the server, for every program that uses it; a running training writes a checkpoint first"""
+
+    bl_idname = "neural_render.server_stop"
+    bl_label = "Stop Server"
+    task_name = "server"
+
+    def prepare(self, context: bpy.types.Context) -> Work:
+        settings = server_settings(context)
+
+        def work(emit, stopped) -> None:
+            server_process.stop(connect_and_tell(settings, emit))
+
+        return work
+
+    def finish(self, context: bpy.types.Context, _result: Any) -> None:
+        context.window_manager.neural_render.server_state = "STOPPED"
+        self.report({"INFO"}, "The server has ended")
+
+    def finish_early(self, context: bpy.types.Context) -> None:
+        context.window_manager.neural_render.server_state = "STOPPED"
+
+
+class NEURALRENDER_OT_server_install(TaskOperator, bpy.types.Operator):
+    """Install the server into an environment of its own, below this extension's user folder (downloads
+    several hundred megabytes)"""
+
+    bl_idname = "neural_render.server_install"
+    bl_label = "Install Server"
+    task_name = "install"
+
+    def prepare(self, context: bpy.types.Context) -> Work:
+        settings = install_settings(context)
+        return lambda emit, stopped: install(settings, emit, stopped)
+
+    def finish(self, _context: bpy.types.Context, result: Any) -> None:
+        self.report({"INFO"}, f"The server is installed: {result}; now press Start Server")
+
+
+class NEURALRENDER_OT_server_install_cancel(bpy.types.Operator):
+    """End the installation; what was half installed is removed"""
+
+    bl_idname = "neural_render.server_install_cancel"
+    bl_label = "Cancel"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        operator = running_task("install")
+        if operator is None or not operator.stop():
+            self.report({"ERROR"}, "Nothing is being installed; press Install Server to start")
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+CLASSES = (
+    NEURALRENDER_OT_server_start,
+    NEURALRENDER_OT_server_stop,
+    NEURALRENDER_OT_server_install,
+    NEURALRENDER_OT_server_install_cancel,
+)

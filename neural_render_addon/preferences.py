@@ -1,0 +1,114 @@
+"""The add-on's preferences, and what follows from them: the server's settings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import bpy
+from bpy.props import IntProperty, StringProperty
+
+from .install import InstallSettings
+from .server_process import ServerSettings, default_state_dir
+
+# The extension's own package: one above this one, whatever repository it is installed in.
+EXTENSION = __package__.rpartition(".")[0]
+
+
+class NeuralRenderPreferences(bpy.types.AddonPreferences):
+    """Where the server is, or where it is to be installed from."""
+
+    bl_idname = EXTENSION
+
+    environment: StringProperty(
+        name="Server Environment",
+        description=(
+            "An existing virtual environment with neural-render-server in it, or a neural-render command; "
+            "empty is the one that Install Server makes"
+        ),
+        subtype="FILE_PATH",
+    )
+    host: StringProperty(
+        name="Host", description="Where the server listens; this machine by default", default="127.0.0.1"
+    )
+    port: IntProperty(
+        name="Port",
+        description="The server's port; 0 finds the running server, or takes a free port to start one",
+        default=0,
+        min=0,
+        max=65535,
+    )
+    token: StringProperty(
+        name="Token",
+        description="The token of a server started elsewhere; empty takes the running server's own",
+        subtype="PASSWORD",
+    )
+    state_dir: StringProperty(
+        name="State Folder",
+        description="Where the server keeps its jobs and its address; empty is the user data folder",
+        subtype="DIR_PATH",
+    )
+    interpreter: StringProperty(
+        name="Python for Install",
+        description=(
+            "The Python that Install Server uses, 3.11 to 3.13; empty looks on the PATH, then takes Blender's"
+        ),
+        subtype="FILE_PATH",
+    )
+    pip_options: StringProperty(
+        name="Options for pip",
+        description="More options for pip in Install Server, for instance another package index",
+    )
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        column = layout.column(heading="Server")
+        for name in ("environment", "host", "port", "token", "state_dir"):
+            column.prop(self, name)
+        column = layout.column(heading="Install")
+        for name in ("interpreter", "pip_options"):
+            column.prop(self, name)
+        layout.operator("neural_render.server_install", icon="IMPORT")
+
+
+def preferences(context: bpy.types.Context) -> NeuralRenderPreferences:
+    return context.preferences.addons[EXTENSION].preferences
+
+
+def user_folder() -> Path:
+    """The only folder that an extension may write its own files in."""
+    return Path(bpy.utils.extension_path_user(EXTENSION, create=True))
+
+
+def server_settings(context: bpy.types.Context) -> ServerSettings:
+    """A snapshot of the preferences that a worker thread may use."""
+    chosen = preferences(context)
+    folder = user_folder()
+    return ServerSettings(
+        host=chosen.host.strip() or "127.0.0.1",
+        port=chosen.port,
+        token=chosen.token.strip(),
+        state_dir=Path(bpy.path.abspath(chosen.state_dir)) if chosen.state_dir else default_state_dir(),
+        environment=bpy.path.abspath(chosen.environment) if chosen.environment else "",
+        installed=folder / "environment",
+        log_path=folder / "server.log",
+        may_go_online=bpy.app.online_access,
+    )
+
+
+def install_settings(context: bpy.types.Context) -> InstallSettings:
+    chosen = preferences(context)
+    folder = user_folder()
+    return InstallSettings(
+        source=Path(__file__).resolve().parent.parent / "server",
+        environment=folder / "environment",
+        log_path=folder / "install.log",
+        interpreter=bpy.path.abspath(chosen.interpreter) if chosen.interpreter else "",
+        own_python=sys.executable or "",
+        pip_options=chosen.pip_options,
+        may_go_online=bpy.app.online_access,
+    )
+
+
+CLASSES = (NeuralRenderPreferences,)

@@ -1,0 +1,27 @@
+"""The one place where classes, properties and menu entries are registered and taken away again."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import panels, panels_composite, preferences, properties
+from .operators import capture, composite, render, server, task_operator, train
+
+_MODULES = (properties, preferences, server, capture, train, render, composite, panels, panels_composite)
+
+
+def register() -> None:
+    for module in _MODULES:
+        for cls in module.CLASSES:
+            bpy.utils.register_class(cls)
+    properties.register()
+    capture.register()
+
+
+def unregister() -> None:
+    task_operator.stop_all(bpy.context)
+    capture.unregister()
+    properties.unregister()
+    for module in reversed(_MODULES):
+        for cls in reversed(module.CLASSES):
+            bpy.utils.unregister_class(cls)

@@ -1,0 +1,117 @@
+"""Blender cameras over time become a camera file in the capture coordinates of a field."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .camera import evaluated_pinhole, render_size, to_capture
+from .errors import CameraError
+from .jobs import write_atomically
+from .timing import capture_seconds, scene_fps
+
+CameraFile = dict[str, Any]
+
+
+@dataclasses.dataclass
+class RigSampling:
+    """Which cameras to write at which scene frames, and how.
+
+    ``cameras`` empty means the scene's camera, which markers may switch from frame to frame. Without
+    a ``field`` the file is in scene coordinates and its time runs from the first frame. ``prefix``
+    comes before the frame number in each entry's name; several cameras add their own.
+    """
+
+    frames: Sequence[int]
+    cameras: Sequence[bpy.types.Object] = ()
+    field: bpy.types.Object | None = None
+    prefix: str = ""
+    entries: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def steps(self, context: bpy.types.Context) -> Iterator[float]:
+        """Sample frame after frame, telling the part done in [0, 1]; the timeline is put back.
+
+        Whoever iterates decides when to pause: moving a heavy scene from frame to frame takes time.
+
+        Raises:
+            CameraError: there is no camera, one is not perspective, or the field's scale is not uniform.
+        """
+        scene = context.scene
+        before, subframe = scene.frame_current, scene.frame_subframe
+        self.entries.clear()
+        try:
+            for index, frame in enumerate(self.frames):
+                scene.frame_set(frame)
+                self._sample(context, frame)
+                yield (index + 1) / len(self.frames)
+        finally:
+            scene.frame_set(before, subframe=subframe)
+
+    def camera_file(self, scene: bpy.types.Scene) -> CameraFile:
+        """The sampled cameras as a camera file's JSON."""
+        width, height = render_size(scene.render)
+        return {
+            "w": width,
+            "h": height,
+            "fps": scene_fps(scene.render.fps, scene.render.fps_base),
+            "frames": list(self.entries),
+        }
+
+    def _sample(self, context: bpy.types.Context, frame: int) -> None:
+        scene = context.scene
+        depsgraph = context.evaluated_depsgraph_get()
+        cameras = list(self.cameras) or ([scene.camera] if scene.camera else [])
+        if not cameras:
+            raise CameraError("The scene has no camera; add one, or make one the active camera")
+        width, height = render_size(scene.render)
+        aspect = (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y)
+        fps = scene_fps(scene.render.fps, scene.render.fps_base)
+        for camera in cameras:
+            pinhole = evaluated_pinhole(camera, depsgraph, width, height, aspect)
+            name = f"{self.prefix}{frame:04d}"
+            if len(cameras) > 1:
+                name = f"{self.prefix}{bpy.path.clean_name(camera.name)}_{frame:04d}"
+            self.entries.append(
+                {
+                    "w": pinhole.width,
+                    "h": pinhole.height,
+                    "fl_x": pinhole.fl_x,
+                    "fl_y": pinhole.fl_y,
+                    "cx": pinhole.cx,
+                    "cy": pinhole.cy,
+                    "transform_matrix": self._matrix(camera, depsgraph),
+                    "time": self._seconds(frame, fps, depsgraph),
+                    "name": name,
+                    "camera": camera.name,
+                }
+            )
+
+    def _matrix(self, camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> list[list[float]]:
+        world = camera.evaluated_get(depsgraph).matrix_world
+        if self.field is None:
+            identity = [[float(i == j) for j in range(4)] for i in range(4)]
+            return to_capture(world, identity, "").tolist()
+        return to_capture(world, self.field.evaluated_get(depsgraph).matrix_world, self.field.name).tolist()
+
+    def _seconds(self, frame: int, fps: float, depsgraph: bpy.types.Depsgraph) -> float:
+        if self.field is None:
+            return (frame - self.frames[0]) / fps
+        properties = self.field.evaluated_get(depsgraph).neural_render
+        return capture_seconds(frame, fps, properties.timing, properties.duration)
+
+
+def write_camera_file(path: Path, camera_file: CameraFile) -> None:
+    """Write a camera file as JSON, whole or not at all.
+
+    Raises:
+        CameraError: the file cannot be written.
+    """
+    try:
+        write_atomically(path, json.dumps(camera_file, indent=1).encode("utf-8"))
+    except OSError as error:
+        raise CameraError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
