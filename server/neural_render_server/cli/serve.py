@@ -16,6 +16,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         description="Run the server on this machine only. It prints one JSON line with its address and token "
         "when it is ready, and keeps the same in server.json in its state folder.",
     )
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="NAME", help="127.0.0.1, localhost or ::1 (127.0.0.1)"
+    )
     parser.add_argument("--port", type=whole_number, default=0, metavar="N", help="the port (any free one)")
     parser.add_argument(
         "--state-dir",
@@ -39,4 +42,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
 def run(arguments: argparse.Namespace, console: Console) -> None:
     from ..service.serve import ServeOptions, serve
 
-    serve(ServeOptions(arguments.port, arguments.state_dir, arguments.parent_pids, arguments.stay))
+    serve(
+        ServeOptions(
+            arguments.host, arguments.port, arguments.state_dir, arguments.parent_pids, arguments.stay
+        )
+    )

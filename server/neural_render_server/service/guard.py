@@ -76,7 +76,7 @@ def _check_host(headers: Headers) -> None:
     host = headers.get("host", "")
     if not _LOOPBACK_HOST.fullmatch(host):
         raise HttpError(
-            403, "forbidden_host", f"requests for the host {host!r} are refused; address 127.0.0.1 instead"
+            421, "wrong_host", f"requests for the host {host!r} are refused; address 127.0.0.1 instead"
         )
 
 

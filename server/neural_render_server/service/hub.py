@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from .jobs import JobEvent
 from .store import JobStore
 
-# A comment this often keeps idle connections open and shows a client that the server lives.
-_KEEPALIVE_SECONDS = 15.0
+# A comment this often shows a client that the server lives.
+_KEEPALIVE_SECONDS = 5.0
 
 
 class EventHub:

@@ -29,7 +29,8 @@ from .state import ServerInfo, StateFolder, default_state_dir
 from .store import JobStore
 from .supervisor import STOP_SECONDS, Supervisor
 
-HOST = "127.0.0.1"
+# Only this machine: who would serve another machine tunnels to it (ssh -L).
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 _PARENT_POLL_SECONDS = 2.0
 # Idle connections of a client that renders now and then stay open.
@@ -42,6 +43,7 @@ _PATIENCE_SECONDS = STOP_SECONDS + 10.0
 class ServeOptions:
     """``port`` 0 is any free one; without ``parent_pids`` or with ``stay`` the server stays until told."""
 
+    host: str = LOOPBACK_HOSTS[0]
     port: int = 0
     state_dir: Path | None = None
     parent_pids: Sequence[int] = ()
@@ -70,12 +72,17 @@ def serve(options: ServeOptions) -> None:
 
 
 def _run(options: ServeOptions, state: StateFolder, parents: Parents) -> None:
-    listener = _listen(options.port)
+    listener = _listen(options.host, options.port)
     store = JobStore(state.database)
     hub = EventHub()
     supervisor = Supervisor(store, hub, state.lock_files)
     info = ServerInfo(
-        HOST, listener.getsockname()[1], secrets.token_urlsafe(32), os.getpid(), __version__, API_VERSION
+        options.host,
+        listener.getsockname()[1],
+        secrets.token_urlsafe(32),
+        os.getpid(),
+        __version__,
+        API_VERSION,
     )
     server: _Server
 
@@ -131,18 +138,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(host: str, port: int) -> socket.socket:
+    if host not in LOOPBACK_HOSTS:
+        raise ServiceError(f"host {host!r} is not this machine; choose of {', '.join(LOOPBACK_HOSTS)}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     if sys.platform != "win32":  # on Windows it would let two servers share a port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         # Here, not in uvicorn: from now on a taken port is known, and early clients wait in the backlog.
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()
         raise ServiceError(
-            f"port {port} on {HOST} cannot be used ({getattr(error, 'strerror', None) or error}); "
+            f"port {port} on {host} cannot be used ({getattr(error, 'strerror', None) or error}); "
             "choose another with --port, or leave --port out for a free one"
         ) from error
     return listener

@@ -29,7 +29,8 @@ class ServerInfo:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     def ready_line(self, already_running: bool = False) -> str:
         """The one JSON line that ``neural-render serve`` prints."""

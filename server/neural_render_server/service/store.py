@@ -149,6 +149,11 @@ class JobStore:
                 )
         return event_id
 
+    def forget_states(self, job_id: str) -> None:
+        """Drop a job's past state events: a listener must not take an earlier end for the present one."""
+        with self._lock:
+            self._database.execute("DELETE FROM events WHERE job = ? AND kind = 'state'", [job_id])
+
     def events_after(self, job_id: str, event_id: int) -> list[JobEvent]:
         with self._lock:
             rows = self._database.execute(

@@ -118,6 +118,7 @@ class Supervisor:
                     job = self._set_state(job, "running")
             elif job.state not in ("queued", "running"):
                 resume = job.resume or job.started is not None
+                self._store.forget_states(job_id)
                 job = self._set_state(job, "queued", resume=resume, error=None, finished=None, message="")
                 self._changed.notify_all()
         return job
