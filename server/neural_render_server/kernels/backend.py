@@ -1,0 +1,81 @@
+"""What a backend does, whichever device it runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from .layout import View
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """``color`` (H, W, 3) premultiplied, ``transmittance`` (H, W), ``depth`` (H, W) weighted sum or None.
+
+    They are the backend's own buffers: the next ``render`` overwrites them.
+    """
+
+    color: torch.Tensor
+    transmittance: torch.Tensor
+    depth: torch.Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class ImageLoss:
+    """A loss with its gradients: ``d_color`` (H, W, 3), ``d_transmittance`` and ``error`` (H, W).
+
+    ``value`` is the loss, ``squared_error`` the mean squared error over used pixels and channels,
+    ``d_background`` (3,) the gradient for the constant background.
+    """
+
+    value: float
+    squared_error: float
+    d_color: torch.Tensor
+    d_transmittance: torch.Tensor
+    error: torch.Tensor
+    d_background: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class RowGradients:
+    """Gradients of the drawn rows: ``rows`` (V,), ``gradients`` (V, 28), ``errors`` (V,) weight x error."""
+
+    rows: torch.Tensor
+    gradients: torch.Tensor
+    errors: torch.Tensor
+
+
+class Backend(Protocol):
+    """Renders, scores and optimises Gaussians. One backend serves one thread at a time."""
+
+    def render(self, parameters: torch.Tensor, view: View, with_depth: bool = False) -> Rendering:
+        """Render ``parameters`` (N, 28); pixels of tiles that ``view.tiles`` leaves out are undefined."""
+
+    def loss(
+        self,
+        rendering: Rendering,
+        truth: torch.Tensor,
+        used: torch.Tensor,
+        background: torch.Tensor,
+        ssim_weight: float,
+        transmittance_weight: float,
+    ) -> ImageLoss:
+        """(1 - s) L1 + s (1 - SSIM) + t mean(T) over the ``used`` (H, W) pixels; s, t the weights.
+
+        ``truth`` (H, W, 3) stands in for the pixels that are not used.
+        """
+
+    def gradients(self, parameters: torch.Tensor, view: View, loss: ImageLoss) -> RowGradients:
+        """Gradients of the last ``render``, which must have been of the same parameters and view."""
+
+    def adam(
+        self,
+        parameters: torch.Tensor,
+        moments: torch.Tensor,
+        steps: torch.Tensor,
+        rows: RowGradients,
+        rates: torch.Tensor,
+    ) -> None:
+        """One Adam step in place: ``moments`` (N, 2, 28), ``steps`` (N,) int32, ``rates`` (28,)."""

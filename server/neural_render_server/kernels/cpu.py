@@ -1,0 +1,298 @@
+"""The numba backend: kernels put together, their buffers, and their work spread over threads."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from . import binning, losses, optimizer, projection, rasterizer
+from .backend import ImageLoss, Rendering, RowGradients
+from .layout import ALPHA_MINIMUM, TRANSMITTANCE_MINIMUM, WIDTH, View
+from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+from .workspace import Workspace
+
+
+class CpuBackend:
+    """Gaussians on the CPU. Not for two threads at once: each thread takes its own.
+
+    ``alpha_minimum`` and ``transmittance_minimum`` are the cut-offs of ``layout``; tests set them to 0.
+    """
+
+    def __init__(
+        self,
+        alpha_minimum: float = ALPHA_MINIMUM,
+        transmittance_minimum: float = TRANSMITTANCE_MINIMUM,
+    ) -> None:
+        self.alpha_minimum = alpha_minimum
+        self.transmittance_minimum = transmittance_minimum
+        self._cut_off = math.log2(alpha_minimum) if alpha_minimum > 0 else -math.inf
+        self._space = Workspace()
+        self._drawn: _Drawn | None = None
+
+    @property
+    def workspace_bytes(self) -> int:
+        return self._space.bytes
+
+    def render(self, parameters: torch.Tensor, view: View, with_depth: bool = False) -> Rendering:
+        rows = parameters.detach().numpy()
+        drawn = self._bin(rows, view)
+        self._drawn = drawn
+        shape = (view.height, view.width)
+        color = self._space.array("color", (*shape, 3), np.float32)
+        transmittance = self._space.array("transmittance", shape, np.float32)
+        depth = self._space.array("depth", shape if with_depth else (1, 1), np.float32)
+
+        def blend(low: int, high: int) -> None:
+            rasterizer.rasterize(
+                drawn.splats,
+                drawn.entry_splat,
+                drawn.tile_start,
+                drawn.tile_entries,
+                drawn.tiles,
+                self._cut_off,
+                self.transmittance_minimum,
+                with_depth,
+                low,
+                high,
+                color,
+                transmittance,
+                depth,
+            )
+
+        run_sliced(blend, drawn.slices)
+        return Rendering(
+            torch.from_numpy(color),
+            torch.from_numpy(transmittance),
+            torch.from_numpy(depth) if with_depth else None,
+        )
+
+    def _bin(self, parameters: npt.NDArray[np.float32], view: View) -> _Drawn:
+        count = len(parameters)
+        space = self._space
+        splats = space.array("splats", (count, projection.SPLAT_WIDTH), np.float32)
+        rect = space.array("rect", (count, 4), np.int32)
+        run_sliced(
+            lambda low, high: projection.project(
+                parameters, view.packed, self.alpha_minimum, low, high, splats, rect
+            ),
+            even_bounds(count),
+        )
+        visible = space.array("visible", (count,), np.int32)
+        drawn = binning.compact(rect, visible)
+        keys = space.array("keys", (count,), np.uint32)
+        other_keys = space.array("other_keys", (count,), np.uint32)
+        other = space.array("other", (count,), np.int32)
+        binning.sort_by_depth(splats, visible, drawn, keys, other_keys, other)
+        tiles = view.tiles
+        if tiles is None:
+            tiles = np.ones((view.tile_rows, view.tile_columns), np.bool_)
+        bound = binning.entry_bound(rect, visible, drawn)
+        first_entry = space.array("first_entry", (count + 1,), np.int32)
+        entry_tile = space.array("entry_tile", (bound,), np.int32)
+        entry_splat = space.array("entry_splat", (bound,), np.int32)
+        tile_entries = space.array("tile_entries", (bound,), np.int32)
+        tile_start = space.array("tile_start", (tiles.size + 1,), np.int32)
+        kept = binning.make_entries(
+            splats,
+            rect,
+            visible,
+            drawn,
+            tiles,
+            self._cut_off,
+            first_entry,
+            entry_tile,
+            entry_splat,
+            tile_start,
+            tile_entries,
+        )
+        return _Drawn(splats, visible[:kept], first_entry, entry_splat, tile_start, tile_entries, tiles)
+
+    def loss(
+        self,
+        rendering: Rendering,
+        truth: torch.Tensor,
+        used: torch.Tensor,
+        background: torch.Tensor,
+        ssim_weight: float,
+        transmittance_weight: float,
+    ) -> ImageLoss:
+        used_pixels, truth_pixels = used.numpy(), truth.numpy()
+        behind = background.detach().numpy()
+        color, transmittance = rendering.color.numpy(), rendering.transmittance.numpy()
+        height, width = used_pixels.shape
+        image = self._space.array("image", (height, width, 3), np.float32)
+        d_color = self._space.array("d_color", (height, width, 3), np.float32)
+        error = self._space.array("error", (height, width), np.float32)
+        row_sums = self._space.array("row_sums", (height, 2), np.float64)
+        rows = even_bounds(height)
+        run_sliced(
+            lambda low, high: losses.compose(
+                color, transmittance, truth_pixels, used_pixels, behind, low, high, image
+            ),
+            rows,
+        )
+        top, bottom, left, right = _bounding_box(used_pixels)
+        d_color[:] = 0.0
+        error[:] = 0.0
+        box = (slice(top, bottom), slice(left, right))
+        image_box, truth_box = np.ascontiguousarray(image[box]), np.ascontiguousarray(truth_pixels[box])
+        box_height, box_width = image_box.shape[:2]
+        derivatives = self._space.array("derivatives", (3, box_height, box_width * 3), np.float32)
+        ssim_sums = self._space.array("ssim_sums", (box_height,), np.float64)
+        ssim_sums[:] = 0.0
+        box_rows = even_bounds(box_height)
+        if ssim_weight > 0:
+            run_sliced(
+                lambda low, high: losses.ssim_rows(image_box, truth_box, low, high, derivatives, ssim_sums),
+                box_rows,
+            )
+        values = 3.0 * max(1, int(np.count_nonzero(used_pixels)))
+        box_values = 3.0 * box_height * box_width
+        run_sliced(
+            lambda low, high: losses.image_gradient(
+                image_box,
+                truth_box,
+                used_pixels[box],
+                derivatives,
+                (1.0 - ssim_weight) / values,
+                ssim_weight / values,
+                low,
+                high,
+                d_color[box],
+                error[box],
+                row_sums[:box_height],
+            ),
+            box_rows,
+        )
+        absolute, squared = row_sums[:box_height].sum(axis=0)
+        missing_ssim = float(box_values - ssim_sums.sum()) if ssim_weight > 0 else 0.0
+        d_transmittance = self._space.array("d_transmittance", (height, width), np.float32)
+        np.einsum("hwc,c->hw", d_color, behind, out=d_transmittance)
+        value = ((1.0 - ssim_weight) * absolute + ssim_weight * missing_ssim) / values
+        if transmittance_weight:
+            share = 3.0 * transmittance_weight / values
+            d_transmittance += share * used_pixels
+            value += share * float(transmittance[used_pixels].sum())
+        return ImageLoss(
+            float(value),
+            float(squared / values),
+            torch.from_numpy(d_color),
+            torch.from_numpy(d_transmittance),
+            torch.from_numpy(error),
+            torch.from_numpy(np.einsum("hwc,hw->c", d_color, transmittance)),
+        )
+
+    def gradients(self, parameters: torch.Tensor, view: View, loss: ImageLoss) -> RowGradients:
+        drawn = self._drawn
+        assert drawn is not None, "render comes first"
+        count = len(drawn.visible)
+        entries = self._space.array("entry_gradients", (int(drawn.first_entry[count]), 10), np.float32)
+        color = self._space.array("color", (view.height, view.width, 3), np.float32)
+        transmittance = self._space.array("transmittance", (view.height, view.width), np.float32)
+        d_color, d_transmittance = loss.d_color.numpy(), loss.d_transmittance.numpy()
+        error = loss.error.numpy()
+
+        def blend(low: int, high: int) -> None:
+            rasterizer.rasterize_backward(
+                drawn.splats,
+                drawn.entry_splat,
+                drawn.tile_start,
+                drawn.tile_entries,
+                drawn.tiles,
+                self._cut_off,
+                self.transmittance_minimum,
+                color,
+                transmittance,
+                d_color,
+                d_transmittance,
+                error,
+                low,
+                high,
+                entries,
+            )
+
+        run_sliced(blend, drawn.slices)
+        gradients = self._space.array("gradients", (count, WIDTH), np.float32)
+        errors = self._space.array("errors", (count,), np.float32)
+        rows = parameters.detach().numpy()
+        run_sliced(
+            lambda low, high: projection.project_backward(
+                rows,
+                view.packed,
+                drawn.splats,
+                drawn.visible,
+                drawn.first_entry,
+                entries,
+                low,
+                high,
+                gradients,
+                errors,
+            ),
+            even_bounds(count),
+        )
+        return RowGradients(
+            torch.from_numpy(drawn.visible), torch.from_numpy(gradients), torch.from_numpy(errors)
+        )
+
+    def adam(
+        self,
+        parameters: torch.Tensor,
+        moments: torch.Tensor,
+        steps: torch.Tensor,
+        rows: RowGradients,
+        rates: torch.Tensor,
+    ) -> None:
+        arrays = [
+            tensor.detach().numpy() for tensor in (parameters, moments, steps, rows.rows, rows.gradients)
+        ]
+        rate = rates.numpy()
+        run_sliced(
+            lambda low, high: optimizer.adam_rows(
+                *arrays, rate, optimizer.BETA_1, optimizer.BETA_2, optimizer.EPSILON, low, high
+            ),
+            even_bounds(len(rows.rows)),
+        )
+
+
+class _Drawn:
+    """What ``render`` leaves for ``gradients``."""
+
+    def __init__(
+        self,
+        splats: npt.NDArray[np.float32],
+        visible: npt.NDArray[np.int32],
+        first_entry: npt.NDArray[np.int32],
+        entry_splat: npt.NDArray[np.int32],
+        tile_start: npt.NDArray[np.int32],
+        tile_entries: npt.NDArray[np.int32],
+        tiles: npt.NDArray[np.bool_],
+    ) -> None:
+        self.splats = splats
+        self.visible = visible
+        self.first_entry = first_entry
+        self.entry_splat = entry_splat
+        self.tile_start = tile_start
+        self.tile_entries = tile_entries
+        self.tiles = tiles
+        self.slices = _balanced(tile_start)
+
+
+def _balanced(tile_start: npt.NDArray[np.int32]) -> list[int]:
+    """Bounds over tiles that hold about equal numbers of entries."""
+    tiles = len(tile_start) - 1
+    slices = min(tiles, SLICES_PER_THREAD * thread_count())
+    # every tile counts a little, so that empty ones are spread as well
+    load = tile_start + 16 * np.arange(tiles + 1)
+    inner = np.searchsorted(load, load[-1] * np.arange(1, slices) / slices)
+    return [0, *(int(bound) for bound in inner), tiles]
+
+
+def _bounding_box(used: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right (exclusive) of the used pixels; the first pixel where none is."""
+    rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
+    if len(rows) == 0:
+        return 0, 1, 0, 1
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

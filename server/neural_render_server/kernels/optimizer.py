@@ -1,0 +1,56 @@
+"""Adam on the rows that were drawn: numba.
+
+Kingma and Ba 2015, with each row's own step count: a Gaussian that is rarely seen keeps its moments
+meanwhile, as in the "sparse" Adam of Gaussian splatting.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .jit import kernel
+
+# Adam's constants of the recipe: a short second-moment memory, since rows are seen irregularly.
+BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-15
+
+
+@kernel
+def adam_rows(
+    parameters: Any,
+    moments: Any,
+    steps: Any,
+    visible: Any,
+    gradients: Any,
+    rates: Any,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    low: int,
+    high: int,
+) -> None:
+    """One Adam step of rows ``visible[low:high]`` with ``gradients`` (V, W) and ``rates`` (W,).
+
+    ``parameters`` (N, W), ``moments`` (N, 2, W) and ``steps`` (N,) int32 are changed in place.
+    """
+    width = parameters.shape[1]
+    one = np.float32(1.0)
+    b1 = np.float32(beta_1)
+    b2 = np.float32(beta_2)
+    small = np.float32(epsilon)
+    # not a power: LLVM makes of that a call that numba cannot link
+    log_1, log_2 = math.log(beta_1), math.log(beta_2)
+    for k in range(low, high):
+        i = visible[k]
+        steps[i] += 1
+        correction_1 = np.float32(1.0 / (1.0 - math.exp(steps[i] * log_1)))
+        correction_2 = np.float32(1.0 / (1.0 - math.exp(steps[i] * log_2)))
+        for j in range(width):
+            gradient = gradients[k, j]
+            first = b1 * moments[i, 0, j] + (one - b1) * gradient
+            second = b2 * moments[i, 1, j] + (one - b2) * gradient * gradient
+            moments[i, 0, j] = first
+            moments[i, 1, j] = second
+            parameters[i, j] -= rates[j] * first * correction_1 / (np.sqrt(second * correction_2) + small)

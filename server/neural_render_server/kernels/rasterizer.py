@@ -1,0 +1,261 @@
+"""Blending splats front to back in 16x16 tiles, and the gradients: numba.
+
+The inner loops run over the 16 pixels of a tile's row, so that LLVM makes them SIMD. A tile's state is
+one array of rows, each row its channels one after another, so that no aliasing checks are needed.
+Gradients are written per (splat, tile) entry: no atomics, and the same result for any thread count.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .jit import exp2_small, inlined, kernel
+from .layout import ALPHA_MAXIMUM, TILE
+
+_ALPHA_MAXIMUM = np.float32(ALPHA_MAXIMUM)
+_LOG2_ALPHA_MAXIMUM = np.float32(math.log2(ALPHA_MAXIMUM))
+_ONE = np.float32(1.0)
+_ZERO = np.float32(0.0)
+_HALF = np.float32(0.5)
+# below this an exponent is never drawn, and exp2_small stays in its range
+_FLOOR = np.float32(-100.0)
+# entries between checks whether rows are finished
+_CHECK = 8
+
+# channels of a row's state
+_FORWARD = 6  # transmittance, r, g, b, weighted depth, weight of the present splat
+_BACKWARD = 6  # transmittance, remaining blended gradient, gradient r, g, b, error
+
+
+@inlined
+def _row_reached(a: Any, b: Any, remainder: Any, x0: Any, dy: Any, cut_off: Any) -> Any:
+    """Whether a splat reaches the 16 pixels of a row; ``remainder`` is its exponent at dx = 0."""
+    x1 = x0 + np.float32(TILE - 1)
+    nearest = -_HALF * b * dy / a
+    nearest = x0 if nearest < x0 else (x1 if nearest > x1 else nearest)
+    return (a * nearest + b * dy) * nearest + remainder >= cut_off
+
+
+@inlined
+def _finished(state: Any, row: int, minimum: Any) -> Any:
+    largest = _ZERO
+    for lane in range(TILE):
+        value = state[row, 0, lane]
+        largest = value if value > largest else largest
+    return largest < minimum
+
+
+@kernel
+def rasterize(
+    splats: Any,
+    entry_splat: Any,
+    tile_start: Any,
+    tile_entries: Any,
+    tiles: Any,
+    cut_off: float,
+    transmittance_minimum: float,
+    with_depth: bool,
+    low: int,
+    high: int,
+    color: Any,
+    transmittance: Any,
+    depth: Any,
+) -> None:
+    """Blend tiles ``low <= t < high`` into ``color`` (H, W, 3), ``transmittance`` and ``depth`` (H, W).
+
+    Colour and depth are weighted sums (premultiplied). Tiles that are False in ``tiles`` are left alone.
+    """
+    height, width = transmittance.shape
+    tile_columns = tiles.shape[1]
+    state = np.empty((TILE, _FORWARD, TILE), np.float32)
+    open_rows = np.empty(TILE, np.bool_)
+    cut = np.float32(cut_off)
+    minimum = np.float32(transmittance_minimum)
+    for tile in range(low, high):
+        tile_row, tile_column = tile // tile_columns, tile % tile_columns
+        if not tiles[tile_row, tile_column]:
+            continue
+        top, left = tile_row * TILE, tile_column * TILE
+        rows = min(TILE, height - top)
+        state[:, :, :] = _ZERO
+        for row in range(rows):
+            open_rows[row] = True
+            for lane in range(min(TILE, width - left)):
+                state[row, 0, lane] = _ONE
+        open_count = rows
+        start = tile_start[tile]
+        for position in range(start, tile_start[tile + 1]):
+            if (position - start) % _CHECK == _CHECK - 1:
+                open_count = 0
+                for row in range(rows):
+                    if open_rows[row]:
+                        if _finished(state, row, minimum):
+                            open_rows[row] = False
+                        else:
+                            open_count += 1
+                if open_count == 0:
+                    break
+            i = entry_splat[tile_entries[position]]
+            x0 = np.float32(left) + _HALF - splats[i, 0]
+            offset_y = np.float32(top) + _HALF - splats[i, 1]
+            a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
+            red, green, blue, distance = splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 11]
+            reach = splats[i, 9]
+            first = max(0, int(math.ceil(-offset_y - reach)))
+            last = min(rows, int(math.floor(-offset_y + reach)) + 1)
+            for row in range(first, last):
+                if not open_rows[row]:
+                    continue
+                dy = np.float32(row) + offset_y
+                remainder = c * dy * dy + log_opacity
+                if not _row_reached(a, b, remainder, x0, dy, cut):
+                    continue
+                slope = b * dy
+                for lane in range(TILE):
+                    dx = np.float32(lane) + x0
+                    exponent = (a * dx + slope) * dx + remainder
+                    safe = exponent if exponent > _FLOOR else _FLOOR
+                    alpha = exp2_small(safe)
+                    alpha = alpha if alpha < _ALPHA_MAXIMUM else _ALPHA_MAXIMUM
+                    alpha = _ZERO if exponent < cut else alpha
+                    weight = alpha * state[row, 0, lane]
+                    state[row, 0, lane] -= weight
+                    state[row, 1, lane] += weight * red
+                    state[row, 2, lane] += weight * green
+                    state[row, 3, lane] += weight * blue
+                    state[row, 4, lane] += weight * distance
+        for row in range(rows):
+            for lane in range(min(TILE, width - left)):
+                transmittance[top + row, left + lane] = state[row, 0, lane]
+                for channel in range(3):
+                    color[top + row, left + lane, channel] = state[row, 1 + channel, lane]
+                if with_depth:
+                    depth[top + row, left + lane] = state[row, 4, lane]
+
+
+@kernel
+def rasterize_backward(
+    splats: Any,
+    entry_splat: Any,
+    tile_start: Any,
+    tile_entries: Any,
+    tiles: Any,
+    cut_off: float,
+    transmittance_minimum: float,
+    color: Any,
+    transmittance: Any,
+    d_color: Any,
+    d_transmittance: Any,
+    error: Any,
+    low: int,
+    high: int,
+    entry_gradients: Any,
+) -> None:
+    """Gradients of every entry of tiles ``low <= t < high``.
+
+    ``color`` and ``transmittance`` are ``rasterize``'s results, ``d_color`` and ``d_transmittance`` the
+    loss's gradients for them, ``error`` (H, W) what is summed by weight. ``entry_gradients`` (E, 10):
+    see ``projection.project_backward``. Tiles are walked front to back again: with S the part of
+    ``dL/dcolor . color + dL/dT T`` that later splats add, ``dL/dalpha = T (dL/dcolor . rgb) - S / (1 - alpha)``.
+    """
+    height, width = transmittance.shape
+    tile_columns = tiles.shape[1]
+    state = np.empty((TILE, _BACKWARD, TILE), np.float32)
+    open_rows = np.empty(TILE, np.bool_)
+    cut = np.float32(cut_off)
+    minimum = np.float32(transmittance_minimum)
+    for tile in range(low, high):
+        tile_row, tile_column = tile // tile_columns, tile % tile_columns
+        if not tiles[tile_row, tile_column]:
+            continue
+        top, left = tile_row * TILE, tile_column * TILE
+        rows = min(TILE, height - top)
+        state[:, :, :] = _ZERO
+        for row in range(rows):
+            open_rows[row] = True
+            for lane in range(min(TILE, width - left)):
+                remaining = d_transmittance[top + row, left + lane] * transmittance[top + row, left + lane]
+                for channel in range(3):
+                    gradient = d_color[top + row, left + lane, channel]
+                    remaining += gradient * color[top + row, left + lane, channel]
+                    state[row, 2 + channel, lane] = gradient
+                state[row, 0, lane] = _ONE
+                state[row, 1, lane] = remaining
+                state[row, 5, lane] = error[top + row, left + lane]
+        open_count = rows
+        start = tile_start[tile]
+        for position in range(start, tile_start[tile + 1]):
+            entry = tile_entries[position]
+            if (position - start) % _CHECK == _CHECK - 1 and open_count > 0:
+                open_count = 0
+                for row in range(rows):
+                    if open_rows[row]:
+                        if _finished(state, row, minimum):
+                            open_rows[row] = False
+                        else:
+                            open_count += 1
+            i = entry_splat[entry]
+            x0 = np.float32(left) + _HALF - splats[i, 0]
+            offset_y = np.float32(top) + _HALF - splats[i, 1]
+            a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
+            red, green, blue = splats[i, 6], splats[i, 7], splats[i, 8]
+            reach = splats[i, 9]
+            sum_1 = sum_x = sum_y = sum_xx = sum_xy = sum_yy = _ZERO
+            sum_red = sum_green = sum_blue = sum_error = _ZERO
+            first = max(0, int(math.ceil(-offset_y - reach)))
+            last = min(rows, int(math.floor(-offset_y + reach)) + 1)
+            if open_count == 0:
+                last = first
+            for row in range(first, last):
+                if not open_rows[row]:
+                    continue
+                dy = np.float32(row) + offset_y
+                remainder = c * dy * dy + log_opacity
+                if not _row_reached(a, b, remainder, x0, dy, cut):
+                    continue
+                slope = b * dy
+                row_1 = row_x = row_xx = _ZERO
+                for lane in range(TILE):
+                    dx = np.float32(lane) + x0
+                    exponent = (a * dx + slope) * dx + remainder
+                    safe = exponent if exponent > _FLOOR else _FLOOR
+                    alpha = exp2_small(safe)
+                    capped = alpha if alpha < _ALPHA_MAXIMUM else _ALPHA_MAXIMUM
+                    capped = _ZERO if exponent < cut else capped
+                    through = state[row, 0, lane]
+                    weight = capped * through
+                    gradient_red = state[row, 2, lane]
+                    gradient_green = state[row, 3, lane]
+                    gradient_blue = state[row, 4, lane]
+                    blended = red * gradient_red + green * gradient_green + blue * gradient_blue
+                    remaining = state[row, 1, lane] - weight * blended
+                    power = weight * blended - remaining * capped / (_ONE - capped)
+                    power = power if exponent < _LOG2_ALPHA_MAXIMUM else _ZERO
+                    state[row, 0, lane] = through - weight
+                    state[row, 1, lane] = remaining
+                    sum_red += weight * gradient_red
+                    sum_green += weight * gradient_green
+                    sum_blue += weight * gradient_blue
+                    sum_error += weight * state[row, 5, lane]
+                    row_1 += power
+                    row_x += power * dx
+                    row_xx += power * dx * dx
+                sum_1 += row_1
+                sum_x += row_x
+                sum_xx += row_xx
+                sum_y += row_1 * dy
+                sum_yy += row_1 * dy * dy
+                sum_xy += row_x * dy
+            entry_gradients[entry, 0] = sum_1
+            entry_gradients[entry, 1] = sum_x
+            entry_gradients[entry, 2] = sum_y
+            entry_gradients[entry, 3] = sum_xx
+            entry_gradients[entry, 4] = sum_xy
+            entry_gradients[entry, 5] = sum_yy
+            entry_gradients[entry, 6] = sum_red
+            entry_gradients[entry, 7] = sum_green
+            entry_gradients[entry, 8] = sum_blue
+            entry_gradients[entry, 9] = sum_error

@@ -1,0 +1,61 @@
+"""The options of the Gaussians, their presets, and what is chosen automatically."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..base import TrainingViews
+
+# The recipe's counts, learning rates and time steps were measured at this size.
+MEASURED_PIXELS = 320 * 240
+MEASURED_COUNT = 40_000
+# Counts outside these bounds do not pay: too few to show anything, too many for two CPU cores' memory.
+FEWEST, MOST = 2_000, 400_000
+
+
+@dataclass
+class GaussiansConfig:
+    """Options of training; what is 0 is chosen from the capture."""
+
+    count: int = 0
+    """Gaussians at the end of growth; 0: 40,000 for 320x240, growing with the square root of the pixels."""
+    start_share: float = 0.8
+    """Share of the count at the start."""
+    start: Literal["plane-sweep", "random"] = "plane-sweep"
+    """Where Gaussians start: on surfaces found by stereo in the views, or anywhere."""
+    time_step: int = 2
+    """Timesteps between those at which moving Gaussians start."""
+    velocity: bool = True
+    """Whether Gaussians move; off only to measure what motion is worth."""
+    learning_rate: float = 3.0
+    """Scale of the learning rates of shape and colour."""
+    ssim_weight: float = 0.2
+    """Share of structural similarity in the loss; the rest is the absolute difference."""
+    transmittance_weight: float = 0.01
+    """Weight of what shines through, for captures without alpha: walls become opaque."""
+    moving_share: float = 0.7
+    """Share of iterations that render only what moves in the view."""
+    quarter_until: float = 0.02
+    """Fraction of the budget trained at a quarter of the resolution."""
+    half_until: float = 0.1
+    """Fraction of the budget trained at up to half the resolution."""
+    growth_until: float = 0.85
+    """Fraction of the budget in which Gaussians are added."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {"count": 10_000},
+    "default": {},
+    "paper": {"start_share": 0.5, "learning_rate": 2.0},
+}
+
+
+def automatic_count(config: GaussiansConfig, views: TrainingViews) -> int:
+    """``config.count``, or the recipe's count scaled to the size of the views."""
+    if config.count > 0:
+        return config.count
+    pixels = max(camera.width * camera.height for camera in views.cameras)
+    count = MEASURED_COUNT * math.sqrt(pixels / MEASURED_PIXELS)
+    return round(min(max(count, FEWEST), MOST))

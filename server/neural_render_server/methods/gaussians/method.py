@@ -1,0 +1,266 @@
+"""The ``gaussians`` method: start, training step, rendering, saving."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ...cameras import Camera
+from ...errors import SceneError, TrainingError
+from ...kernels import backend_for, layout
+from ...kernels.backend import Backend
+from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
+from . import growth, schedule
+from .config import PRESETS, GaussiansConfig, automatic_count
+from .initialise import initial_gaussians
+from .model import Gaussians, rows_of_cloud, usual_distance
+from .moving_tiles import MovingTiles
+from .truth import read_truth
+
+# Weights of the mean opacity and the mean scale in the loss (recipe): what nothing needs fades.
+OPACITY_TERM = 0.01
+SCALE_TERM = 0.01
+
+
+class GaussiansMethod(Method):
+    """3D Gaussians that live and move in time."""
+
+    name: ClassVar[str] = "gaussians"
+    label: ClassVar[str] = "Dynamic Gaussians"
+    description: ClassVar[str] = "3D Gaussians that live and move in time; fast to train and to render"
+    config_class: ClassVar[type[Any]] = GaussiansConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    def __init__(self, config: GaussiansConfig, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.config: GaussiansConfig = config
+        self._model: Gaussians | None = None
+        self._training: _TrainingState | None = None
+        self._backend = backend_for(device)
+        self._render_backends = threading.local()
+
+    @property
+    def model(self) -> Gaussians:
+        """The Gaussians.
+
+        Raises:
+            SceneError: neither ``initialise`` nor ``load`` has been called.
+        """
+        if self._model is None:
+            raise SceneError("the Gaussians are neither initialised nor loaded; do one of the two first")
+        return self._model
+
+    @property
+    def background(self) -> npt.NDArray[np.float32] | None:
+        model = self.model
+        return model.background.cpu().numpy().copy() if model.has_background else None
+
+    @property
+    def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return self.model.bounds()
+
+    def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
+        config = self.config
+        capacity = automatic_count(config, views)
+        start_count = max(1, round(capacity * config.start_share))
+        cloud = initial_gaussians(views, start_count, seed, report, config.start, config.time_step)
+        if len(cloud) == 0:
+            raise TrainingError(
+                "no surface was found in the views to start from; check that the cameras see the same "
+                "scene, or start with start=random"
+            )
+        start_time = float(views.times[0]) if len(views.times) else 0.0
+        steps = np.diff(np.asarray(views.times, dtype=np.float64))
+        time_unit = float(np.median(steps)) if len(steps) else 1.0
+        rows = torch.zeros((max(capacity, len(cloud)), layout.WIDTH))
+        rows[: len(cloud)] = rows_of_cloud(cloud, start_time, time_unit)
+        if not config.velocity:
+            rows[:, layout.VELOCITY] = 0.0
+        used = [views.cameras[index] for index in np.unique(views.camera_indices)]
+        self._model = Gaussians(
+            rows=rows.to(self.device),
+            count=len(cloud),
+            background=torch.full((3,), 0.5, device=self.device),
+            has_background=not views.has_alpha,
+            start_time=start_time,
+            time_unit=time_unit,
+            distance=usual_distance(cloud.positions, used),
+            focal=float(np.median([camera.fl_x for camera in used])),
+        )
+        self._training = _TrainingState(self._model, np.random.default_rng(seed))
+
+    def train_step(self, views: TrainingViews, progress: float) -> dict[str, float]:
+        model, state = self.model, self._training
+        if state is None:
+            raise SceneError("this scene has no optimizer.safetensors to go on from; train it anew")
+        if state.moving is None:
+            state.moving = MovingTiles(views, lambda _message, _fraction: None)
+        index = state.next_view(len(views))
+        camera_index = int(views.camera_indices[index])
+        camera = views.cameras[camera_index]
+        scale = schedule.downscale(self.config, progress)
+        camera = camera.downscaled(scale) if scale > 1 else camera
+        truth = read_truth(views, index, camera.width, camera.height)
+        used = truth.used
+        tiles = None
+        if progress >= self.config.half_until and state.random.random() < self.config.moving_share:
+            moving = state.moving.of(camera_index, camera.width, camera.height)
+            if moving is not None:
+                tiles, pixels = moving
+                used = pixels if used is None else used & pixels
+        if used is None:
+            used = np.ones((camera.height, camera.width), np.bool_)
+        if model.has_background:
+            background = model.background
+            transmittance_weight = self.config.transmittance_weight
+        else:
+            background = torch.from_numpy(state.random.random(3, dtype=np.float32)).to(self.device)
+            transmittance_weight = 0.0
+        pixels_truth = truth.over(background.cpu().numpy())
+
+        time = model.timestep(float(views.times[views.timestep_indices[index]]))
+        view = layout.make_view(camera, time, model.near, tiles=tiles)
+        backend = self._backend
+        rendering = backend.render(model.alive, view)
+        loss = backend.loss(
+            rendering,
+            torch.from_numpy(np.ascontiguousarray(pixels_truth)).to(self.device),
+            torch.from_numpy(used).to(self.device),
+            background,
+            self.config.ssim_weight,
+            transmittance_weight,
+        )
+        rows = backend.gradients(model.alive, view, loss)
+        self._regularise(rows.rows, rows.gradients)
+        if not math.isfinite(loss.value) or not bool(torch.isfinite(rows.gradients.sum())):
+            raise TrainingError(
+                f"the loss is not a number at step {state.iteration}; resume from the last checkpoint "
+                "with a smaller learning_rate"
+            )
+        rates = schedule.learning_rates(self.config, progress, model.distance).to(self.device)
+        backend.adam(model.alive, state.moments, state.steps, rows, rates)
+        if model.has_background:
+            state.step_background(model.background, loss.d_background, schedule.BACKGROUND_RATE)
+        chosen = rows.rows.long()
+        state.errors[chosen] *= growth.ERROR_MEMORY
+        state.errors[chosen] += (1 - growth.ERROR_MEMORY) * rows.errors
+        state.iteration += 1
+        if state.iteration % growth.INTERVAL == 0 and progress < self.config.growth_until:
+            model.count = growth.clone_by_error(
+                model.rows, state.moments, state.steps, state.errors, model.count, state.random
+            )
+        psnr = -10.0 * math.log10(max(loss.squared_error, 1e-10))
+        return {"loss": loss.value, "psnr": psnr, "gaussians": float(model.count)}
+
+    def _regularise(self, rows: torch.Tensor, gradients: torch.Tensor) -> None:
+        count = self.model.count
+        drawn = self.model.rows[rows.long()]
+        opacity = torch.sigmoid(drawn[:, layout.OPACITY])
+        gradients[:, layout.OPACITY] += OPACITY_TERM / count * opacity * (1 - opacity)
+        gradients[:, layout.SCALE] += SCALE_TERM / (3 * count) * torch.exp(drawn[:, layout.SCALE])
+
+    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        model = self.model
+        rows = model.alive if crop is None else model.inside(crop, time)
+        # At a longer focal length than trained with, a pixel's footprint stays that of a training pixel:
+        # the Gaussians were fitted with it, and would leave gaps without (Yu et al. 2024, Mip-Splatting).
+        magnification = max(1.0, camera.fl_x / model.focal)
+        view = layout.make_view(camera, model.timestep(time), model.near, layout.DILATION * magnification**2)
+        rendering = self._render_backend().render(rows, view, with_depth=True)
+        assert rendering.depth is not None
+        opacity = 1.0 - rendering.transmittance.cpu().numpy()
+        weighted = rendering.depth.cpu().numpy()
+        depth = np.divide(weighted, opacity, out=np.zeros_like(weighted), where=opacity > 1e-6)
+        return RenderedFrame(rendering.color.cpu().numpy().copy(), opacity, depth)
+
+    def _render_backend(self) -> Backend:
+        backend: Backend | None = getattr(self._render_backends, "backend", None)
+        if backend is None:
+            backend = self._render_backends.backend = backend_for(self.device)
+        return backend
+
+    def tensors(self) -> Tensors:
+        return self.model.tensors()
+
+    def optimizer_tensors(self) -> Tensors:
+        return {} if self._training is None else self._training.tensors(self.model.count)
+
+    def load(self, tensors: Tensors, optimizer_tensors: Tensors | None) -> None:
+        capacity = 0
+        if optimizer_tensors:
+            capacity = int(optimizer_tensors["counters"][2])
+        self._model = Gaussians.from_tensors(tensors, capacity, self.device)
+        self._training = None
+        if optimizer_tensors:
+            self._training = _TrainingState(self._model, np.random.default_rng(0))
+            self._training.load(optimizer_tensors, self._model.count)
+
+
+class _TrainingState:
+    """All that training needs beside the model."""
+
+    def __init__(self, model: Gaussians, random: np.random.Generator) -> None:
+        capacity, device = len(model.rows), model.rows.device
+        self.random = random
+        self.moments = torch.zeros((capacity, 2, layout.WIDTH), device=device)
+        self.steps = torch.zeros(capacity, dtype=torch.int32, device=device)
+        self.errors = torch.zeros(capacity, device=device)
+        self.background_moments = torch.zeros((2, 3), device=device)
+        self.iteration = 0
+        self.order = np.zeros(0, np.int64)
+        self.position = 0
+        self.moving: MovingTiles | None = None
+
+    def next_view(self, count: int) -> int:
+        """Every view once, in random order, then again."""
+        if self.position >= len(self.order):
+            self.order, self.position = self.random.permutation(count), 0
+        self.position += 1
+        return int(self.order[self.position - 1])
+
+    def step_background(self, background: torch.Tensor, gradient: torch.Tensor, rate: float) -> None:
+        moments = self.background_moments
+        moments[0] = 0.9 * moments[0] + 0.1 * gradient
+        moments[1] = 0.99 * moments[1] + 0.01 * gradient**2
+        step = self.iteration + 1
+        corrected = (moments[1] / (1 - 0.99**step)).sqrt() + 1e-15
+        background -= rate * moments[0] / (1 - 0.9**step) / corrected
+        background.clamp_(0.0, 1.0)
+
+    def tensors(self, count: int) -> Tensors:
+        random = json.dumps(self.random.bit_generator.state).encode()
+        counters = [self.iteration, self.position, len(self.moments)]
+        return {
+            "moments": self.moments[:count].cpu().clone(),
+            "steps": self.steps[:count].cpu().clone(),
+            "errors": self.errors[:count].cpu().clone(),
+            "background_moments": self.background_moments.cpu().clone(),
+            "order": torch.from_numpy(self.order.copy()),
+            "counters": torch.tensor(counters, dtype=torch.int64),
+            "random": torch.frombuffer(bytearray(random), dtype=torch.uint8).clone(),
+        }
+
+    def load(self, tensors: Tensors, count: int) -> None:
+        """Take up ``tensors()``.
+
+        Raises:
+            SceneError: tensors are missing or do not fit the model.
+        """
+        try:
+            self.moments[:count] = tensors["moments"].to(self.moments.device)
+            self.steps[:count] = tensors["steps"].to(self.steps.device)
+            self.errors[:count] = tensors["errors"].to(self.errors.device)
+            self.background_moments = tensors["background_moments"].to(self.moments.device).clone()
+            self.order = tensors["order"].numpy().copy()
+            self.iteration, self.position, _ = tensors["counters"].tolist()
+            self.random.bit_generator.state = json.loads(tensors["random"].numpy().tobytes())
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise SceneError(
+                f"optimizer.safetensors does not fit the model ({error}); train the scene anew"
+            ) from error

@@ -1,0 +1,47 @@
+"""What changes over training, as functions of the fraction of the budget that is spent."""
+
+from __future__ import annotations
+
+import torch
+
+from ...kernels import layout
+from .config import GaussiansConfig
+
+# Learning rates of the recipe at the start (per unit of the working scale, timestep or logit); the first
+# falls to a fiftieth, the others to 0.12 of it.
+POSITION_RATE, POSITION_FALL = 4e-3, 0.02
+VELOCITY_SHARE = 1.0 / 3.0
+TIME_RATE = 0.05
+EXTENT_RATE = 0.02
+OPACITY_RATE = 0.05
+SHAPE_RATE = 0.012
+COLOR_RATE = 0.008
+HARMONICS_RATE = 0.002
+BACKGROUND_RATE = 0.002
+FALL = 0.12
+# Distance from the camera at which POSITION_RATE was measured, in the capture's units (metres).
+MEASURED_DISTANCE = 4.5
+
+
+def learning_rates(config: GaussiansConfig, progress: float, distance: float) -> torch.Tensor:
+    """(28,) float32 rates at ``progress``; ``distance`` is the scene's usual distance from the cameras."""
+    rates = torch.zeros(layout.WIDTH)
+    fall = FALL**progress
+    position = POSITION_RATE * POSITION_FALL**progress * distance / MEASURED_DISTANCE
+    rates[layout.POSITION] = position
+    rates[layout.VELOCITY] = VELOCITY_SHARE * position if config.velocity else 0.0
+    rates[layout.TIME] = TIME_RATE * fall
+    rates[layout.EXTENT] = EXTENT_RATE * fall
+    rates[layout.OPACITY] = OPACITY_RATE * fall
+    rates[layout.SCALE] = SHAPE_RATE * config.learning_rate * fall
+    rates[layout.ROTATION] = SHAPE_RATE * config.learning_rate * fall
+    rates[layout.COLOR] = COLOR_RATE * config.learning_rate * fall
+    rates[layout.HARMONICS] = HARMONICS_RATE * fall
+    return rates
+
+
+def downscale(config: GaussiansConfig, progress: float) -> int:
+    """How many times smaller than the views to train at ``progress``."""
+    if progress < config.quarter_until:
+        return 4
+    return 2 if progress < config.half_until else 1
