@@ -130,8 +130,8 @@ def _size_warning(scene: bpy.types.Scene, size: tuple[int, int]) -> str | None:
     if size == expected:
         return None
     return (
-        f"The frames are {size[0]}x{size[1]} and the render is {expected[0]}x{expected[1]}: "
-        "run Render Frames again at the render's size."
+        f"The frames are {size[0]}x{size[1]} and the render is {expected[0]}x{expected[1]}; "
+        "run Render Frames again at the render's size"
     )
 
 
@@ -175,8 +175,8 @@ def _insert(
         output.location = (node.location.x + 280.0, node.location.y)
     if output.inputs[0].is_linked:
         return (
-            "The compositor's output is fed by other nodes: connect the Image of "
-            f"{node.name} where the field belongs."
+            f"The compositor's output is fed by other nodes; connect the Image of {node.name!r} "
+            "where the field belongs"
         )
     tree.links.new(node.outputs["Image"], output.inputs[0])
     node[CONNECTED_KEY] = True

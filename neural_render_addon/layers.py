@@ -53,15 +53,15 @@ def find_frames(folder: str | Path, prefix: str, start: int, end: int) -> FrameS
         LayerError: no folder is set, it is gone, or it holds none of the frames.
     """
     if not str(folder):
-        raise LayerError("No frames are rendered for this field yet: run Render Frames first.")
+        raise LayerError("No frames are rendered for this field yet; run Render Frames first")
     folder = Path(folder)
     if not folder.is_dir():
-        raise LayerError(f"The folder of rendered frames is gone: {folder}. Run Render Frames again.")
+        raise LayerError(f"{folder}: the folder of rendered frames is gone; run Render Frames again")
     wanted = FrameSequence(folder, prefix, start, end)
     present = [frame for frame in range(max(start, 0), end + 1) if wanted.path(frame).is_file()]
     if not present:
         raise LayerError(
-            f"None of {wanted.name(start)} to {wanted.name(end)} is in {folder}: run Render Frames first."
+            f"None of {wanted.name(start)} to {wanted.name(end)} is in {folder}; run Render Frames first"
         )
     first, last = present[0], present[-1]
     missing = tuple(sorted(set(range(first, last + 1)) - set(present)))
@@ -74,7 +74,7 @@ def gap_warning(frames: FrameSequence) -> str | None:
         return None
     return (
         f"{len(frames.missing)} frames between {frames.start} and {frames.end} are not rendered yet "
-        f"(the first is {frames.missing[0]}): run Render Frames over the whole range."
+        f"(the first is {frames.missing[0]}); run Render Frames over the whole range"
     )
 
 
@@ -88,11 +88,11 @@ def frame_size(frames: FrameSequence, with_depth: bool) -> tuple[int, int]:
     try:
         header = read_exr_header(path)
     except (OSError, ValueError) as error:
-        raise LayerError(f"{path} cannot be read ({error}): run Render Frames again.") from error
+        raise LayerError(f"{path} cannot be read ({error}); run Render Frames again") from error
     if not COLOR_CHANNELS.issubset(header.channels):
-        raise LayerError(f"{path} has no Combined pass: run Render Frames again.")
+        raise LayerError(f"{path} has no Combined pass; run Render Frames again")
     if with_depth and DEPTH_CHANNEL not in header.channels:
-        raise LayerError(f"{path} has no Depth pass: run Render Frames again with Depth on.")
+        raise LayerError(f"{path} has no Depth pass; run Render Frames again with Depth on")
     return header.width, header.height
 
 

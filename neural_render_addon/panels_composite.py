@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from . import compositing, strips, versions
+from .fields import chosen_field
 
 
 class NEURALRENDER_PT_composite(bpy.types.Panel):
@@ -21,7 +22,7 @@ class NEURALRENDER_PT_composite(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        field = context.scene.neural_render.field
+        field = chosen_field(context, required=False)
         if field is None:
             layout.label(text="Import a capture first", icon="INFO")
             return

@@ -58,8 +58,8 @@ def add_strip(scene: bpy.types.Scene, field: bpy.types.Object, frames: FrameSequ
         scene[BEFORE_KEY] = True
         scene.render.use_sequencer = False
         warnings.append(
-            "Render keeps rendering the 3D scene: to render the edit instead, turn on Sequencer in "
-            "Output > Post Processing."
+            "Render keeps rendering the 3D scene; to render the edit instead, turn on Sequencer in "
+            "Output > Post Processing"
         )
     return [warning for warning in warnings if warning]
 

@@ -8,6 +8,7 @@ import bpy
 
 from .. import compositing, strips, versions
 from ..errors import AddonError
+from ..fields import chosen_field
 from ..layers import FrameSequence, LayerError, find_frames
 
 
@@ -23,18 +24,18 @@ def rendered_frames(field: bpy.types.Object) -> FrameSequence:
 
 
 class _FieldOperator:
-    """What the four operators share: they work on the scene's field and tell failures as reports."""
+    """What the four operators share: they work on the chosen field and tell failures as reports."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.scene.neural_render.field is None:
-            cls.poll_message_set("Choose a field first: Import Capture makes one")
+        if chosen_field(context, required=False) is None:
+            cls.poll_message_set("Import a capture, or choose a field object in the Capture panel")
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            warnings = self.work(context, context.scene.neural_render.field)
+            warnings = self.work(context, chosen_field(context))
         except AddonError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -75,7 +76,7 @@ class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
 
     def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
         if not compositing.remove(context.scene, field):
-            raise LayerError(f"{field.name} is not in this scene's compositor: there is nothing to remove.")
+            raise LayerError(f"{field.name!r} is not in this scene's compositor; press Set Up Compositing first")
         return ()
 
 
@@ -101,7 +102,7 @@ class NEURALRENDER_OT_remove_strip(_FieldOperator, bpy.types.Operator):
 
     def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
         if not strips.remove_strips(versions.sequencer_scene(context), field):
-            raise LayerError(f"{field.name} has no strip in the sequencer: there is nothing to remove.")
+            raise LayerError(f"{field.name!r} has no strip in the sequencer; press Add Strip first")
         return ()
 
 
