@@ -13,6 +13,7 @@ from .checks import check_cameras
 from .colmap import is_colmap, read_colmap
 from .easymocap import is_easymocap, read_easymocap
 from .n3dv import is_n3dv, read_n3dv
+from .overlap import check_overlap
 from .transforms import is_transforms, read_transforms
 
 
@@ -40,7 +41,8 @@ def open_capture(path: str | Path, split: SplitOptions = SplitOptions()) -> Capt
     Nothing but headers is read; frames are decoded by ``frames.Frames``.
 
     Raises:
-        CaptureError: no capture is there, it cannot be read, or ``split`` does not fit it.
+        CaptureError: no capture is there, it cannot be read, ``split`` does not fit it, or no two
+            training cameras see a common point.
     """
     path = Path(path)
     if not path.exists():
@@ -58,4 +60,6 @@ def open_capture(path: str | Path, split: SplitOptions = SplitOptions()) -> Capt
     except OSError as error:
         raise CaptureError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     check_cameras(path, capture.cameras)
-    return apply_split(capture, split)
+    capture = apply_split(capture, split)
+    check_overlap(capture)
+    return capture

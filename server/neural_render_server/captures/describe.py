@@ -1,0 +1,109 @@
+"""A capture in words and numbers: for the service, the command line and the add-on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from .capture import Capture, VideoSource
+from .overlap import check_overlap, scene_bounds
+
+NAMES_LISTED = 8
+
+
+def describe(capture: Capture) -> dict[str, Any]:
+    """What ``POST /v1/captures/inspect`` answers, ready for JSON; lengths in capture units.
+
+    A camera's ``source.first_frame`` is the number in the file of the first frame that is used;
+    ``times`` is there only for a camera that did not film every timestep.
+
+    Raises:
+        CaptureError: no two training cameras see a common point.
+    """
+    bounds = scene_bounds(capture)
+    return {
+        "name": capture.name,
+        "path": str(capture.path),
+        "format": capture.format,
+        "fps": capture.fps,
+        "is_dynamic": capture.is_dynamic,
+        "timesteps": len(capture.times),
+        "times": [float(time) for time in capture.times],
+        "duration": capture.duration,
+        "has_alpha": capture.has_alpha,
+        "cameras": _cameras(capture),
+        "points": 0 if capture.points is None else len(capture.points.positions),
+        "bounds": None if bounds is None else {"min": bounds[0].tolist(), "max": bounds[1].tolist()},
+        "splits": {"train": len(capture.train_indices), "test": len(capture.test_indices)},
+        "warnings": [*capture.warnings, *check_overlap(capture)],
+    }
+
+
+def _cameras(capture: Capture) -> list[dict[str, Any]]:
+    own: list[list[int]] = [[] for _ in capture.cameras]
+    for index, view in enumerate(capture.views):
+        own[view.camera].append(index)
+    entries = []
+    for camera, indices in zip(capture.cameras, own, strict=True):
+        indices = sorted(indices, key=lambda index: capture.views[index].timestep)
+        entry = camera.to_json()
+        if indices:
+            source = capture.views[indices[0]].source
+            if isinstance(source, VideoSource):
+                kind, first_frame = "video", source.frame
+            else:
+                kind, first_frame = ("sequence" if len(indices) > 1 else "image"), 0
+            entry["source"] = {
+                "kind": kind,
+                "path": str(source.path),
+                "frames": len(indices),
+                "first_frame": first_frame,
+            }
+        if len(indices) != len(capture.times):
+            entry["times"] = [float(capture.times[capture.views[index].timestep]) for index in indices]
+        entry["is_test"] = bool(indices) and bool(capture.is_test[indices].all())
+        entries.append(entry)
+    return entries
+
+
+def format_description(description: dict[str, Any]) -> str:
+    """The text that ``neural-render capture`` prints for what ``describe`` returns."""
+    cameras = description["cameras"]
+    sizes = Counter((camera["w"], camera["h"]) for camera in cameras)
+    models = Counter(camera.get("camera_model", "PINHOLE") for camera in cameras)
+    held_out = [camera["name"] for camera in cameras if camera["is_test"]]
+    splits = description["splits"]
+    lines = [
+        f"{description['name']} ({description['format']})",
+        f"  cameras    {len(cameras)}: {_listed([camera['name'] for camera in cameras])}",
+        f"  sizes      {', '.join(f'{w}x{h} ({count})' for (w, h), count in sizes.items())}",
+        f"  lenses     {', '.join(f'{model} ({count})' for model, count in models.items())}",
+        f"  timesteps  {_timesteps(description)}",
+        f"  split      {splits['train']} views to train on, {splits['test']} held out"
+        + (f" ({_listed(held_out)})" if held_out else ""),
+        f"  alpha      {'yes' if description['has_alpha'] else 'no'}",
+        f"  points     {description['points']}",
+        f"  extent     {_extent(description['bounds'])}",
+    ]
+    lines += [f"  warning    {warning}" for warning in description["warnings"]]
+    return "\n".join(lines)
+
+
+def _timesteps(description: dict[str, Any]) -> str:
+    if not description["is_dynamic"]:
+        return "1 (static)"
+    fps = description["fps"]
+    rate = f" at {fps:g} frames a second" if fps else ""
+    return f"{description['timesteps']}{rate}, {description['duration']:.3f} s"
+
+
+def _extent(bounds: dict[str, list[float]] | None) -> str:
+    if bounds is None:
+        return "unknown"
+    low, high = (", ".join(f"{value:.3g}" for value in bounds[corner]) for corner in ("min", "max"))
+    return f"({low}) to ({high})"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMES_LISTED
+    return ", ".join(names[:NAMES_LISTED]) + (f" and {more} more" if more > 0 else "")
