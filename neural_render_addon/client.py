@@ -250,6 +250,8 @@ class Client:
             message, code = str(error["message"]), str(error.get("code", ""))
         except (ValueError, KeyError, TypeError, AttributeError):
             message, code = f"The server answered {response.status_code} {response.reason}; see its log", ""
+        if code == "version":
+            raise ApiMismatch(message)
         raise ServerError(message, code, response.status_code)
 
     def _lost(self) -> ServerUnreachable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -27,6 +28,20 @@ def chosen_field(context: bpy.types.Context, required: bool = True) -> bpy.types
             "No field is chosen; import a capture, or choose a field object in the Capture panel"
         )
     return None
+
+
+def describe_scene(field: bpy.types.Object, scene: dict[str, Any]) -> None:
+    """Write what ``scene.json`` says of a trained scene into its field object."""
+    properties = field.neural_render
+    times = scene["times"]
+    properties.scene_path = scene["path"]
+    # A training on part of the capture's timesteps gives a field whose time starts with the part.
+    properties.duration = times[-1] - times[0] if times else 0.0
+    properties.is_dynamic = bool(scene["is_dynamic"])
+    properties.fps = scene["fps"] or 0.0
+    properties.bounds_min, properties.bounds_max = scene["bounds"]["min"], scene["bounds"]["max"]
+    if not properties.capture_path:
+        properties.capture_path = str(scene["training"].get("capture") or "")
 
 
 def output_folder(given: str, *default: str) -> Path:

@@ -9,9 +9,9 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from ..captures import ImportOptions, describe_capture, import_capture, new_field
-from ..errors import AddonError, ServerError
-from ..fields import chosen_field
+from ..captures import ImportOptions, import_capture, new_field
+from ..errors import AddonError
+from ..fields import chosen_field, describe_scene
 from ..preferences import server_settings
 from ..rigs import RigSampling, write_camera_file
 from .task_operator import TaskOperator, Work, connect_and_tell
@@ -115,31 +115,18 @@ class NEURALRENDER_OT_open_scene(FolderChooser, bpy.types.Operator):
         path = self.chosen_path()
         settings = server_settings(context)
 
-        def work(emit, stopped) -> tuple[Any, Any]:
-            client = connect_and_tell(settings, emit).client
-            scene = client.inspect_scene(path)
-            capture = (scene.get("capture") or {}).get("path")
-            try:
-                info = client.inspect_capture(capture) if capture else None
-            except ServerError:
-                info = None  # a trained field renders without its capture
-            return scene, info
+        def work(emit, stopped) -> dict[str, Any]:
+            return connect_and_tell(settings, emit).client.inspect_scene(path)
 
         return work
 
-    def finish(self, context: bpy.types.Context, result: Any) -> None:
-        scene, info = result
-        field = new_field(Path(scene["path"]).stem, 1.0)
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> None:
+        field = new_field(Path(result["path"]).stem, 1.0)
         context.collection.objects.link(field)
-        if info is not None:
-            describe_capture(field, info, context.scene.frame_start)
-        properties = field.neural_render
-        properties.scene_path = scene["path"]
-        properties.frame_start = context.scene.frame_start
-        properties.duration = float(scene.get("duration") or properties.duration)
-        properties.fps = float(scene.get("fps") or properties.fps)
+        field.neural_render.frame_start = context.scene.frame_start
+        describe_scene(field, result)
         context.scene.neural_render.field = field
-        self.report({"INFO"}, f"{field.name}: opened {scene['path']}")
+        self.report({"INFO"}, f"{field.name}: opened {result['path']}")
 
 
 class NEURALRENDER_OT_export_rig(bpy.types.Operator, ExportHelper):

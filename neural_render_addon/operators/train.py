@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..errors import AddonError
-from ..fields import chosen_field, file_stem, output_folder
+from ..fields import chosen_field, describe_scene, file_stem, output_folder
 from ..jobs import JobStarted, follow_job
 from ..preferences import server_settings
 from ..preview import IMAGE_NAME, preview_path
@@ -34,7 +34,8 @@ class TrainingOperator(TaskOperator):
             client = connect_and_tell(settings, emit).client
             job = client.submit("train", params)
             emit(JobStarted(job.id))
-            return dict(follow_job(client, job.id, emit, stopped, preview).result or {})
+            result = dict(follow_job(client, job.id, emit, stopped, preview).result or {})
+            return {**result, "info": client.inspect_scene(result["scene"])}
 
         return work
 
@@ -44,7 +45,7 @@ class TrainingOperator(TaskOperator):
             raise AddonError(
                 f"The field object {self.field_name!r} is gone; Open Trained Scene finds {result['scene']}"
             )
-        field.neural_render.scene_path = result["scene"]
+        describe_scene(field, result["info"])
         psnr = (result.get("metrics") or {}).get("psnr")
         measured = f", {psnr:.1f} dB" if isinstance(psnr, float) else ""
         self.report({"INFO"}, f"{self.field_name} is trained{measured}: {result['scene']}")
