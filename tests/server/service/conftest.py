@@ -137,6 +137,6 @@ def trained_scene(tiny_film: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from neural_render_server.training.trainer import train
 
     scene = tmp_path_factory.mktemp("trained") / "scene"
-    options = TrainOptions(str(tiny_film), str(scene), preset="small", steps=30, options={"gaussians": 1500})
+    options = TrainOptions(str(tiny_film), str(scene), preset="small", steps=30, options={"count": 1500})
     train(options, lambda event: None, Control())
     return scene
