@@ -28,8 +28,9 @@ API_VERSION = 1
 # Seconds. Loopback connects at once or not at all; a server that reads a long video list answers late.
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 120.0
-# How long the event stream may be silent before the job is asked for directly.
-SILENCE_TIMEOUT = 10.0
+# How long the event stream may be silent before the connection counts as lost; a living server sends a
+# comment every five seconds.
+SILENCE_TIMEOUT = 15.0
 # Lost connections to the event stream in a row before the server counts as gone, and the pause between.
 RECONNECT_ATTEMPTS = 5
 RECONNECT_PAUSE = 0.5
@@ -177,18 +178,12 @@ class Client:
                         yield event
                     if event.kind == "state" and event.data.get("state") in Job.FINAL_STATES:
                         return
-            except requests.exceptions.RequestException as error:
-                if not _is_timeout(error):
-                    failures += 1
-                if failures >= RECONNECT_ATTEMPTS:
-                    raise self._lost() from error
-            # The stream ended or fell silent: a finished job has no more to say.
-            try:
+                # The server ended the stream: the job has no more to say, or the server is stopping.
                 job = self.job(job_id)
-            except ServerUnreachable:
+            except (requests.exceptions.RequestException, ServerUnreachable) as error:
                 failures += 1
                 if failures >= RECONNECT_ATTEMPTS:
-                    raise self._lost() from None
+                    raise self._lost() from error
             else:
                 if job.is_final:
                     yield Event(kind="state", data=job.raw, id=last_id)
@@ -272,11 +267,6 @@ class Client:
         ) as response:
             self._check(response)
             yield from parse_events(_lines(response.iter_content(chunk_size=None)))
-
-
-def _is_timeout(error: requests.exceptions.RequestException) -> bool:
-    """Whether a stream merely fell silent; ``requests`` wraps a streamed read's timeout twice."""
-    return isinstance(error, requests.exceptions.Timeout) or "timed out" in str(error).lower()
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:

@@ -85,7 +85,7 @@ class RigSampling:
                     "cx": pinhole.cx,
                     "cy": pinhole.cy,
                     "transform_matrix": self._matrix(camera, depsgraph),
-                    "time": self._seconds(frame, fps, depsgraph),
+                    "time": self._seconds(frame, fps),
                     "name": name,
                     "camera": camera.name,
                 }
@@ -98,10 +98,12 @@ class RigSampling:
             return to_capture(world, identity, "").tolist()
         return to_capture(world, self.field.evaluated_get(depsgraph).matrix_world, self.field.name).tolist()
 
-    def _seconds(self, frame: int, fps: float, depsgraph: bpy.types.Depsgraph) -> float:
+    def _seconds(self, frame: int, fps: float) -> float:
         if self.field is None:
             return (frame - self.frames[0]) / fps
-        properties = self.field.evaluated_get(depsgraph).neural_render
+        # Of the object itself: Blender writes animated values back to it, but does not tell the
+        # evaluated copy when a property of an add-on is set.
+        properties = self.field.neural_render
         return capture_seconds(frame, fps, properties.timing, properties.duration)
 
 
