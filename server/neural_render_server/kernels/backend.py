@@ -22,6 +22,20 @@ class Rendering:
     depth: torch.Tensor | None
 
 
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of structural similarity and of transmittance; the absolute difference has the rest.
+
+    SSIM windows are centred on the rows with ``row % ssim_stride == ssim_phase`` only, for speed: over
+    iterations of all phases the gradient is that of all rows.
+    """
+
+    ssim: float = 0.2
+    transmittance: float = 0.0
+    ssim_stride: int = 1
+    ssim_phase: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class ImageLoss:
     """A loss with its gradients: ``d_color`` (H, W, 3), ``d_transmittance`` and ``error`` (H, W).
@@ -59,16 +73,26 @@ class Backend(Protocol):
         truth: torch.Tensor,
         used: torch.Tensor,
         background: torch.Tensor,
-        ssim_weight: float,
-        transmittance_weight: float,
+        weights: LossWeights,
     ) -> ImageLoss:
         """(1 - s) L1 + s (1 - SSIM) + t mean(T) over the ``used`` (H, W) pixels; s, t the weights.
 
-        ``truth`` (H, W, 3) stands in for the pixels that are not used.
+        ``truth`` (H, W, 3) stands in for the pixels that are not used. SSIM is taken on their bounding box.
         """
 
-    def gradients(self, parameters: torch.Tensor, view: View, loss: ImageLoss) -> RowGradients:
-        """Gradients of the last ``render``, which must have been of the same parameters and view."""
+    def gradients(
+        self,
+        parameters: torch.Tensor,
+        view: View,
+        loss: ImageLoss,
+        opacity_weight: float = 0.0,
+        scale_weight: float = 0.0,
+    ) -> RowGradients:
+        """Gradients of the last ``render``, which must have been of the same parameters and view.
+
+        Those of ``opacity_weight`` times each drawn row's opacity and ``scale_weight`` times its scales are
+        added.
+        """
 
     def adam(
         self,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from . import binning, losses, optimizer, projection, rasterizer
-from .backend import ImageLoss, Rendering, RowGradients
+from .backend import ImageLoss, LossWeights, Rendering, RowGradients
 from .layout import ALPHA_MINIMUM, TRANSMITTANCE_MINIMUM, WIDTH, View
 from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
 from .workspace import Workspace
@@ -116,8 +116,7 @@ class CpuBackend:
         truth: torch.Tensor,
         used: torch.Tensor,
         background: torch.Tensor,
-        ssim_weight: float,
-        transmittance_weight: float,
+        weights: LossWeights,
     ) -> ImageLoss:
         used_pixels, truth_pixels = used.numpy(), truth.numpy()
         behind = background.detach().numpy()
@@ -144,21 +143,28 @@ class CpuBackend:
         ssim_sums = self._space.array("ssim_sums", (box_height,), np.float64)
         ssim_sums[:] = 0.0
         box_rows = even_bounds(box_height)
+        ssim_weight, stride = weights.ssim, weights.ssim_stride
+        phase = weights.ssim_phase % stride
+        scored = len(range(phase, box_height, stride))
+        share = box_height / max(1, scored)
         if ssim_weight > 0:
             run_sliced(
-                lambda low, high: losses.ssim_rows(image_box, truth_box, low, high, derivatives, ssim_sums),
+                lambda low, high: losses.ssim_rows(
+                    image_box, truth_box, phase, stride, low, high, derivatives, ssim_sums
+                ),
                 box_rows,
             )
         values = 3.0 * max(1, int(np.count_nonzero(used_pixels)))
-        box_values = 3.0 * box_height * box_width
         run_sliced(
             lambda low, high: losses.image_gradient(
                 image_box,
                 truth_box,
                 used_pixels[box],
                 derivatives,
+                phase,
+                stride,
                 (1.0 - ssim_weight) / values,
-                ssim_weight / values,
+                ssim_weight * share / values,
                 low,
                 high,
                 d_color[box],
@@ -168,14 +174,14 @@ class CpuBackend:
             box_rows,
         )
         absolute, squared = row_sums[:box_height].sum(axis=0)
-        missing_ssim = float(box_values - ssim_sums.sum()) if ssim_weight > 0 else 0.0
+        missing_ssim = share * float(3 * scored * box_width - ssim_sums.sum()) if ssim_weight > 0 else 0.0
         d_transmittance = self._space.array("d_transmittance", (height, width), np.float32)
         np.einsum("hwc,c->hw", d_color, behind, out=d_transmittance)
         value = ((1.0 - ssim_weight) * absolute + ssim_weight * missing_ssim) / values
-        if transmittance_weight:
-            share = 3.0 * transmittance_weight / values
-            d_transmittance += share * used_pixels
-            value += share * float(transmittance[used_pixels].sum())
+        if weights.transmittance:
+            pixel_weight = 3.0 * weights.transmittance / values
+            d_transmittance += pixel_weight * used_pixels
+            value += pixel_weight * float(transmittance[used_pixels].sum())
         return ImageLoss(
             float(value),
             float(squared / values),
@@ -185,7 +191,14 @@ class CpuBackend:
             torch.from_numpy(np.einsum("hwc,hw->c", d_color, transmittance)),
         )
 
-    def gradients(self, parameters: torch.Tensor, view: View, loss: ImageLoss) -> RowGradients:
+    def gradients(
+        self,
+        parameters: torch.Tensor,
+        view: View,
+        loss: ImageLoss,
+        opacity_weight: float = 0.0,
+        scale_weight: float = 0.0,
+    ) -> RowGradients:
         drawn = self._drawn
         assert drawn is not None, "render comes first"
         count = len(drawn.visible)
@@ -226,6 +239,8 @@ class CpuBackend:
                 drawn.visible,
                 drawn.first_entry,
                 entries,
+                opacity_weight,
+                scale_weight,
                 low,
                 high,
                 gradients,

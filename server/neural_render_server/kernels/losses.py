@@ -50,61 +50,6 @@ def compose(
                     image[row, column, channel] = truth[row, column, channel]
 
 
-@kernel
-def ssim_rows(image: Any, truth: Any, low: int, high: int, derivatives: Any, sums: Any) -> None:
-    """SSIM of rows ``low <= row < high`` and, per row, its derivatives blurred along the row.
-
-    ``derivatives`` (3, H, 3 W): for the mean, the square and the product of the image's window.
-    ``sums`` (H,) gets each row's sum of SSIM over pixels and channels.
-    """
-    height, width = image.shape[0], image.shape[1] * 3
-    columns = np.zeros((5, width + 2 * _PAD), np.float32)
-    slopes = np.zeros((3, width + 2 * _PAD), np.float32)
-    for row in range(low, high):
-        columns[:, _PAD : _PAD + width] = np.float32(0.0)
-        for offset in range(-SSIM_RADIUS, SSIM_RADIUS + 1):
-            other = row + offset
-            if other < 0 or other >= height:
-                continue
-            weight = _W[offset + SSIM_RADIUS]
-            x_row = image[other].reshape(width)
-            y_row = truth[other].reshape(width)
-            for j in range(width):
-                x = x_row[j]
-                y = y_row[j]
-                wx = weight * x
-                wy = weight * y
-                columns[0, _PAD + j] += wx
-                columns[1, _PAD + j] += wy
-                columns[2, _PAD + j] += wx * x
-                columns[3, _PAD + j] += wy * y
-                columns[4, _PAD + j] += wx * y
-        total = np.float32(0.0)
-        for j in range(width):
-            mean_x = _along(columns[0], j)
-            mean_y = _along(columns[1], j)
-            square_x = _along(columns[2], j)
-            square_y = _along(columns[3], j)
-            product = _along(columns[4], j)
-            a1 = _TWO * mean_x * mean_y + _C1
-            a2 = _TWO * (product - mean_x * mean_y) + _C2
-            b1 = mean_x * mean_x + mean_y * mean_y + _C1
-            b2 = square_x - mean_x * mean_x + square_y - mean_y * mean_y + _C2
-            over_b1 = _ONE / b1
-            over_b2 = _ONE / b2
-            similarity = a1 * a2 * over_b1 * over_b2
-            total += similarity
-            slopes[0, _PAD + j] = _TWO * (
-                mean_y * (a2 - a1) * over_b1 * over_b2 + mean_x * similarity * (over_b2 - over_b1)
-            )
-            slopes[1, _PAD + j] = -similarity * over_b2
-            slopes[2, _PAD + j] = _TWO * a1 * over_b1 * over_b2
-        sums[row] = total
-        for k in range(3):
-            for j in range(width):
-                derivatives[k, row, j] = _along(slopes[k], j)
-
-
 @inlined
 def _along(line: Any, j: int) -> Any:
     """The window's weighted sum along a padded line of interleaved pixels."""
@@ -119,11 +64,68 @@ def _along(line: Any, j: int) -> Any:
 
 
 @kernel
+def ssim_rows(
+    image: Any, truth: Any, phase: int, stride: int, low: int, high: int, derivatives: Any, sums: Any
+) -> None:
+    """SSIM of every ``stride``-th of rows ``low <= row < high`` and its derivatives blurred along the row.
+
+    The rows are those with ``row % stride == phase``. ``derivatives`` (3, H, 3 W): for the mean, the square
+    and the product of the image's window. ``sums`` (H,) gets each such row's sum over pixels and channels.
+    """
+    height, width = image.shape[0], image.shape[1] * 3
+    columns = np.zeros((4, width + 2 * _PAD), np.float32)
+    slopes = np.zeros((3, width + 2 * _PAD), np.float32)
+    for row in range(low, high):
+        if row % stride != phase:
+            continue
+        columns[:, _PAD : _PAD + width] = np.float32(0.0)
+        for offset in range(-SSIM_RADIUS, SSIM_RADIUS + 1):
+            other = row + offset
+            if other < 0 or other >= height:
+                continue
+            weight = _W[offset + SSIM_RADIUS]
+            x_row = image[other].reshape(width)
+            y_row = truth[other].reshape(width)
+            for j in range(width):
+                x = x_row[j]
+                y = y_row[j]
+                columns[0, _PAD + j] += weight * x
+                columns[1, _PAD + j] += weight * y
+                columns[2, _PAD + j] += weight * (x * x + y * y)
+                columns[3, _PAD + j] += weight * (x * y)
+        total = np.float32(0.0)
+        for j in range(width):
+            mean_x = _along(columns[0], j)
+            mean_y = _along(columns[1], j)
+            squares = _along(columns[2], j)
+            product = _along(columns[3], j)
+            means = mean_x * mean_x + mean_y * mean_y
+            a1 = _TWO * mean_x * mean_y + _C1
+            a2 = _TWO * (product - mean_x * mean_y) + _C2
+            over_b1 = _ONE / (means + _C1)
+            over_b2 = _ONE / (squares - means + _C2)
+            over = over_b1 * over_b2
+            similarity = a1 * a2 * over
+            total += similarity
+            slopes[0, _PAD + j] = _TWO * (
+                mean_y * (a2 - a1) * over + mean_x * similarity * (over_b2 - over_b1)
+            )
+            slopes[1, _PAD + j] = -similarity * over_b2
+            slopes[2, _PAD + j] = _TWO * a1 * over
+        sums[row] = total
+        for k in range(3):
+            for j in range(width):
+                derivatives[k, row, j] = _along(slopes[k], j)
+
+
+@kernel
 def image_gradient(
     image: Any,
     truth: Any,
     used: Any,
     derivatives: Any,
+    phase: int,
+    stride: int,
     l1_scale: float,
     ssim_scale: float,
     low: int,
@@ -134,6 +136,7 @@ def image_gradient(
 ) -> None:
     """``d_image`` (H, W, 3) of l1_scale sum |x - y| - ssim_scale sum SSIM, zero where not ``used``.
 
+    ``derivatives``, ``phase`` and ``stride`` are those of ``ssim_rows``.
     ``error`` (H, W) gets the absolute difference summed over channels, ``sums`` (H, 2) each row's sums of
     absolute and of squared differences.
     """
@@ -146,7 +149,7 @@ def image_gradient(
         if ssim_scale != 0:
             for offset in range(-SSIM_RADIUS, SSIM_RADIUS + 1):
                 other = row + offset
-                if other < 0 or other >= height:
+                if other < 0 or other >= height or other % stride != phase:
                     continue
                 weight = _W[offset + SSIM_RADIUS]
                 for k in range(3):

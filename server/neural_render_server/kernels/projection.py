@@ -16,8 +16,8 @@ import numpy as np
 from .jit import inlined, kernel
 from .layout import GUARD, SH_C1
 
-# Columns of a splat: mean x, y; the conic over exponents of two (A, B, C) with the log2 of the opacity, so
-# that alpha = 2^(A dx^2 + B dx dy + C dy^2 + L); rgb; half height and half width of the visible ellipse; depth.
+# Columns of a splat: mean x, y; the conic for powers of two A, B, C and the log2 of the opacity L, so that
+# alpha = 2^(A dx^2 + B dx dy + C dy^2 + L); rgb; half height, half width of the visible ellipse; depth.
 SPLAT_WIDTH = 12
 LOG2_E = 1.4426950408889634
 
@@ -140,6 +140,8 @@ def project_backward(
     visible: Any,
     first_entry: Any,
     entry_gradients: Any,
+    opacity_weight: float,
+    scale_weight: float,
     low: int,
     high: int,
     gradients: Any,
@@ -149,8 +151,9 @@ def project_backward(
 
     ``visible`` (V,) are row numbers; the entries of the k-th are ``first_entry[k]`` up to
     ``first_entry[k + 1]`` in ``entry_gradients`` (E, 10): sums over pixels of dL/dpower times
-    (1, dx, dy, dx^2, dx dy, dy^2), of dL/drgb, and the weighted error. Writes ``gradients`` (V, 28) and
-    ``errors`` (V,).
+    (1, dx, dy, dx^2, dx dy, dy^2), of dL/drgb, and the weighted error. Adds the gradients of
+    ``opacity_weight`` times the opacity and ``scale_weight`` times each scale. Writes ``gradients`` (V, 28)
+    and ``errors`` (V,).
     """
     fl_x, fl_y, cx, cy = packed[12], packed[13], packed[14], packed[15]
     time, width, height = packed[19], packed[22], packed[23]
@@ -227,7 +230,7 @@ def project_backward(
                 dm = t_matrix[0, row] * dn[0, j] + t_matrix[1, row] * dn[1, j]
                 d_scale += dm * m[row, j]
                 dr[row, j] = dm * scale
-            gradients[k, 9 + j] = d_scale
+            gradients[k, 9 + j] = d_scale + scale_weight * scale
 
         # quaternion, through the normalisation
         d0 = 2 * (q1 * (dr[2, 1] - dr[1, 2]) + q2 * (dr[0, 2] - dr[2, 0]) + q3 * (dr[1, 0] - dr[0, 1]))
@@ -305,4 +308,6 @@ def project_backward(
             d_x * parameters[i, 3] + d_y * parameters[i, 4] + d_z * parameters[i, 5]
         )
         gradients[k, 7] = d_log_opacity * elapsed * elapsed * inverse_variance
-        gradients[k, 8] = d_log_opacity / (1.0 + math.exp(parameters[i, 8]))
+        # d log o / dl = 1 - o, do / dl = o (1 - o)
+        not_opaque = 1.0 / (1.0 + math.exp(parameters[i, 8]))
+        gradients[k, 8] = not_opaque * (d_log_opacity + opacity_weight * (1.0 - not_opaque))

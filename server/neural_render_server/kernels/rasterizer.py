@@ -28,6 +28,8 @@ _CHECK = 8
 # channels of a row's state
 _FORWARD = 6  # transmittance, r, g, b, weighted depth, weight of the present splat
 _BACKWARD = 6  # transmittance, remaining blended gradient, gradient r, g, b, error
+# a splat's sums for each lane: dL/dpower times 1, dy, dy^2; dL/drgb; weighted error
+_SUMS = 7
 
 
 @inlined
@@ -104,8 +106,8 @@ def rasterize(
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue, distance = splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 11]
             reach = splats[i, 9]
-            first = max(0, int(math.ceil(-offset_y - reach)))
-            last = min(rows, int(math.floor(-offset_y + reach)) + 1)
+            first = max(0, math.ceil(-offset_y - reach))
+            last = min(rows, math.floor(-offset_y + reach) + 1)
             for row in range(first, last):
                 if not open_rows[row]:
                     continue
@@ -136,6 +138,35 @@ def rasterize(
                     depth[top + row, left + lane] = state[row, 4, lane]
 
 
+@inlined
+def _sum_lanes(sums: Any, x0: Any, gradients: Any) -> None:
+    """Add up the lanes; dx, the same in every row, is applied only here."""
+    sum_1 = sum_x = sum_xx = sum_y = sum_xy = sum_yy = _ZERO
+    sum_red = sum_green = sum_blue = sum_error = _ZERO
+    for lane in range(TILE):
+        dx = np.float32(lane) + x0
+        sum_1 += sums[0, lane]
+        sum_x += sums[0, lane] * dx
+        sum_xx += sums[0, lane] * dx * dx
+        sum_y += sums[1, lane]
+        sum_xy += sums[1, lane] * dx
+        sum_yy += sums[2, lane]
+        sum_red += sums[3, lane]
+        sum_green += sums[4, lane]
+        sum_blue += sums[5, lane]
+        sum_error += sums[6, lane]
+    gradients[0] = sum_1
+    gradients[1] = sum_x
+    gradients[2] = sum_y
+    gradients[3] = sum_xx
+    gradients[4] = sum_xy
+    gradients[5] = sum_yy
+    gradients[6] = sum_red
+    gradients[7] = sum_green
+    gradients[8] = sum_blue
+    gradients[9] = sum_error
+
+
 @kernel
 def rasterize_backward(
     splats: Any,
@@ -159,11 +190,13 @@ def rasterize_backward(
     ``color`` and ``transmittance`` are ``rasterize``'s results, ``d_color`` and ``d_transmittance`` the
     loss's gradients for them, ``error`` (H, W) what is summed by weight. ``entry_gradients`` (E, 10):
     see ``projection.project_backward``. Tiles are walked front to back again: with S the part of
-    ``dL/dcolor . color + dL/dT T`` that later splats add, ``dL/dalpha = T (dL/dcolor . rgb) - S / (1 - alpha)``.
+    ``dL/dcolor . color + dL/dT T`` that later splats add, ``dL/dalpha = T (dL/dcolor . rgb)
+    - S / (1 - alpha)``.
     """
     height, width = transmittance.shape
     tile_columns = tiles.shape[1]
     state = np.empty((TILE, _BACKWARD, TILE), np.float32)
+    sums = np.empty((_SUMS, TILE), np.float32)
     open_rows = np.empty(TILE, np.bool_)
     cut = np.float32(cut_off)
     minimum = np.float32(transmittance_minimum)
@@ -203,10 +236,9 @@ def rasterize_backward(
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue = splats[i, 6], splats[i, 7], splats[i, 8]
             reach = splats[i, 9]
-            sum_1 = sum_x = sum_y = sum_xx = sum_xy = sum_yy = _ZERO
-            sum_red = sum_green = sum_blue = sum_error = _ZERO
-            first = max(0, int(math.ceil(-offset_y - reach)))
-            last = min(rows, int(math.floor(-offset_y + reach)) + 1)
+            sums[:, :] = _ZERO
+            first = max(0, math.ceil(-offset_y - reach))
+            last = min(rows, math.floor(-offset_y + reach) + 1)
             if open_count == 0:
                 last = first
             for row in range(first, last):
@@ -217,7 +249,7 @@ def rasterize_backward(
                 if not _row_reached(a, b, remainder, x0, dy, cut):
                     continue
                 slope = b * dy
-                row_1 = row_x = row_xx = _ZERO
+                dy_squared = dy * dy
                 for lane in range(TILE):
                     dx = np.float32(lane) + x0
                     exponent = (a * dx + slope) * dx + remainder
@@ -231,31 +263,17 @@ def rasterize_backward(
                     gradient_green = state[row, 3, lane]
                     gradient_blue = state[row, 4, lane]
                     blended = red * gradient_red + green * gradient_green + blue * gradient_blue
-                    remaining = state[row, 1, lane] - weight * blended
-                    power = weight * blended - remaining * capped / (_ONE - capped)
+                    blended *= weight
+                    remaining = state[row, 1, lane] - blended
+                    power = blended - remaining * capped / (_ONE - capped)
                     power = power if exponent < _LOG2_ALPHA_MAXIMUM else _ZERO
                     state[row, 0, lane] = through - weight
                     state[row, 1, lane] = remaining
-                    sum_red += weight * gradient_red
-                    sum_green += weight * gradient_green
-                    sum_blue += weight * gradient_blue
-                    sum_error += weight * state[row, 5, lane]
-                    row_1 += power
-                    row_x += power * dx
-                    row_xx += power * dx * dx
-                sum_1 += row_1
-                sum_x += row_x
-                sum_xx += row_xx
-                sum_y += row_1 * dy
-                sum_yy += row_1 * dy * dy
-                sum_xy += row_x * dy
-            entry_gradients[entry, 0] = sum_1
-            entry_gradients[entry, 1] = sum_x
-            entry_gradients[entry, 2] = sum_y
-            entry_gradients[entry, 3] = sum_xx
-            entry_gradients[entry, 4] = sum_xy
-            entry_gradients[entry, 5] = sum_yy
-            entry_gradients[entry, 6] = sum_red
-            entry_gradients[entry, 7] = sum_green
-            entry_gradients[entry, 8] = sum_blue
-            entry_gradients[entry, 9] = sum_error
+                    sums[0, lane] += power
+                    sums[1, lane] += power * dy
+                    sums[2, lane] += power * dy_squared
+                    sums[3, lane] += weight * gradient_red
+                    sums[4, lane] += weight * gradient_green
+                    sums[5, lane] += weight * gradient_blue
+                    sums[6, lane] += weight * state[row, 5, lane]
+            _sum_lanes(sums, x0, entry_gradients[entry])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from . import layout, losses
-from .backend import ImageLoss, Rendering, RowGradients
+from .backend import ImageLoss, LossWeights, Rendering, RowGradients
 from .layout import ALPHA_MAXIMUM, ALPHA_MINIMUM, GUARD, SH_C1, TILE, View
 from .optimizer import BETA_1, BETA_2, EPSILON
 
@@ -46,7 +46,7 @@ def project(parameters: torch.Tensor, view: View, alpha_minimum: float = ALPHA_M
     """Splats of ``parameters`` (N, 28) in ``view``; differentiable."""
     packed = torch.as_tensor(view.packed, dtype=parameters.dtype, device=parameters.device)
     rotation, translation = packed[:9].reshape(3, 3), packed[9:12]
-    fl_x, fl_y, cx, cy = packed[12:16]
+    fl_x, fl_y = packed[12:14]
     position, time, dilation, near = packed[16:19], packed[19], packed[20], packed[21]
 
     elapsed = time - parameters[:, layout.TIME]
@@ -103,7 +103,8 @@ def rasterize(
     """Colour (H, W, 3), transmittance (H, W) and weighted depth (H, W) of ``splats``.
 
     ``weight_channel`` (N,), zeros, is blended instead of the depth where given: its gradient is the sum over
-    pixels of blending weight times the depth's gradient. Tile by tile, every splat of a tile in one go, without early termination.
+    pixels of blending weight times the depth's gradient. Tile by tile, every splat of a tile in one go,
+    without early termination.
     """
     indices = torch.nonzero(splats.drawn)[:, 0]
     indices = indices[torch.argsort(splats.depth.detach()[indices], stable=True)]
@@ -173,8 +174,7 @@ def image_loss(
     truth: torch.Tensor,
     used: torch.Tensor,
     background: torch.Tensor,
-    ssim_weight: float,
-    transmittance_weight: float,
+    weights: LossWeights,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss of ``Backend.loss`` and the (H, W, 3) differences of used pixels; differentiable.
 
@@ -183,14 +183,17 @@ def image_loss(
     image = torch.where(used[..., None], color + transmittance[..., None] * background, truth)
     difference = image - truth
     count = max(1, int(used.sum()))
-    loss = (1 - ssim_weight) * difference.abs().sum() / (3 * count)
-    if ssim_weight > 0:
+    loss = (1 - weights.ssim) * difference.abs().sum() / (3 * count)
+    if weights.ssim > 0:
         rows, columns = torch.nonzero(used.any(1))[:, 0], torch.nonzero(used.any(0))[:, 0]
         if len(rows):
             box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
-            loss = loss + ssim_weight * (1 - ssim_map(image[box], truth[box])).sum() / (3 * count)
-    if transmittance_weight:
-        loss = loss + transmittance_weight * transmittance[used].sum() / count
+            phase = weights.ssim_phase % weights.ssim_stride
+            scored = ssim_map(image[box], truth[box])[phase :: weights.ssim_stride]
+            share = image[box].shape[0] / max(1, scored.shape[0])
+            loss = loss + weights.ssim * share * (1 - scored).sum() / (3 * count)
+    if weights.transmittance:
+        loss = loss + weights.transmittance * transmittance[used].sum() / count
     return loss, difference
 
 
@@ -220,29 +223,37 @@ class ReferenceBackend:
         truth: torch.Tensor,
         used: torch.Tensor,
         background: torch.Tensor,
-        ssim_weight: float,
-        transmittance_weight: float,
+        weights: LossWeights,
     ) -> ImageLoss:
         color = rendering.color.detach().requires_grad_(True)
         transmittance = rendering.transmittance.detach().requires_grad_(True)
         behind = background.detach().requires_grad_(True)
         with torch.enable_grad():
-            loss, difference = image_loss(
-                color, transmittance, truth, used, behind, ssim_weight, transmittance_weight
-            )
+            loss, difference = image_loss(color, transmittance, truth, used, behind, weights)
             d_color, d_transmittance, d_background = torch.autograd.grad(loss, (color, transmittance, behind))
         difference = difference.detach()
         squared = float((difference**2).sum()) / (3 * max(1, int(used.sum())))
         error = difference.abs().sum(-1)
         return ImageLoss(float(loss.detach()), squared, d_color, d_transmittance, error, d_background)
 
-    def gradients(self, parameters: torch.Tensor, view: View, loss: ImageLoss) -> RowGradients:
+    def gradients(
+        self,
+        parameters: torch.Tensor,
+        view: View,
+        loss: ImageLoss,
+        opacity_weight: float = 0.0,
+        scale_weight: float = 0.0,
+    ) -> RowGradients:
         assert self._outputs is not None, "render comes first"
         whole, errors = torch.autograd.grad(
             self._outputs, (self._leaf, self._weights), (loss.d_color, loss.d_transmittance, loss.error)
         )
         rows = torch.nonzero((whole != 0).any(1))[:, 0]
-        return RowGradients(rows, whole[rows], errors[rows])
+        chosen, gradients = parameters[rows], whole[rows]
+        opacity = torch.sigmoid(chosen[:, layout.OPACITY])
+        gradients[:, layout.OPACITY] += opacity_weight * opacity * (1 - opacity)
+        gradients[:, layout.SCALE] += scale_weight * torch.exp(chosen[:, layout.SCALE])
+        return RowGradients(rows, gradients, errors[rows])
 
     def adam(
         self,
@@ -258,5 +269,5 @@ class ReferenceBackend:
         first = moments[chosen, 0] * BETA_1 + (1 - BETA_1) * rows.gradients
         second = moments[chosen, 1] * BETA_2 + (1 - BETA_2) * rows.gradients**2
         moments[chosen] = torch.stack([first, second], 1)
-        scale = torch.sqrt(second / (1 - BETA_2**count)) + EPSILON
+        scale = torch.sqrt(second / (1 - BETA_2**count) + EPSILON**2)
         parameters[chosen] -= rates * (first / (1 - BETA_1**count)) / scale

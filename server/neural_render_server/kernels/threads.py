@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 
 # Slices beyond the thread count even out uneven work; more only add overhead.
 SLICES_PER_THREAD = 4
@@ -31,7 +32,7 @@ def _pool() -> ThreadPoolExecutor:
 
 def run_sliced(work: Callable[[int, int], None], bounds: Sequence[int]) -> None:
     """Call ``work(bounds[k], bounds[k + 1])`` for every k, on the pool; return when all are done."""
-    slices = [(low, high) for low, high in zip(bounds[:-1], bounds[1:], strict=True) if low < high]
+    slices = [(low, high) for low, high in pairwise(bounds) if low < high]
     if len(slices) == 1 or thread_count() == 1:
         for low, high in slices:
             work(low, high)

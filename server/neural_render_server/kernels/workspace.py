@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 
 class Workspace:
-    """Named flat buffers that only grow; ``array`` gives a view of the wanted shape, contents undefined."""
+    """Named flat buffers that only grow; ``array`` gives a view of the wanted shape with old contents.
+
+    They start as zeros, so that what a kernel leaves out is never NaN: 0 times it stays 0.
+    """
 
     def __init__(self) -> None:
         self._buffers: dict[str, npt.NDArray[Any]] = {}
@@ -20,7 +23,7 @@ class Workspace:
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
             # a little more than asked for, since counts creep up while Gaussians are added
-            buffer = np.empty(size + size // 4, dtype)
+            buffer = np.zeros(size + size // 4, dtype)
             self._buffers[name] = buffer
         return buffer[:size].reshape(shape)
 

@@ -30,8 +30,9 @@ def clone_by_error(
 ) -> int:
     """Clone Gaussians, drawn by their running error, into the rows from ``alive`` on; returns the new count.
 
-    All arrays have room for more rows, which bounds the growth, and are changed in place. Source and clone share the source's
-    opacity, ``1 - sqrt(1 - o)`` each (Rota Bulo et al. 2024, "Revising Densification", equation 5).
+    All arrays have room for more rows, which bounds the growth, and are changed in place. Source and clone
+    share the source's opacity, ``1 - sqrt(1 - o)`` each (Rota Bulo et al. 2024,
+    "Revising Densification", equation 5).
     """
     added = min(len(parameters) - alive, max(1, round(SHARE * alive)))
     weights = errors[:alive].double().cpu().numpy()
