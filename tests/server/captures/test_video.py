@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+
+from neural_render_server.captures.video import VideoReader, probe_video
+from neural_render_server.errors import CaptureError
+
+FRAMES = 36
+
+
+@pytest.fixture(scope="module")
+def film(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keyframes every 12 frames and B-frames between, so that order and seeks matter."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    options = {"g": "12", "bf": "3", "preset": "medium"}
+    make.write_video(path, [make.numbered_picture(k) for k in range(FRAMES)], options=options)
+    return path
+
+
+def test_probe_tells_size_count_and_rate(film: Path) -> None:
+    info = probe_video(film)
+    assert (info.width, info.height, info.frames, info.fps) == (64, 48, FRAMES, 12.0)
+
+
+def test_frames_come_in_presentation_order(make: SimpleNamespace, film: Path) -> None:
+    with VideoReader(film) as reader:
+        assert [make.number_of(picture) for picture in reader.read(range(FRAMES))] == list(range(FRAMES))
+
+
+def test_any_frame_can_be_read_in_any_order(make: SimpleNamespace, film: Path) -> None:
+    order = random.Random(0).sample(range(FRAMES), FRAMES)
+    with VideoReader(film, cache_bytes=1) as reader:
+        assert [make.number_of(reader.frame(k)) for k in order] == order
+
+
+def test_some_frames_can_be_read_in_one_pass(make: SimpleNamespace, film: Path) -> None:
+    with VideoReader(film) as reader:
+        assert [make.number_of(picture) for picture in reader.read([3, 4, 29, 35])] == [3, 4, 29, 35]
+
+
+def test_the_cache_holds_what_it_may_and_no_more(film: Path) -> None:
+    one_frame = 64 * 48 * 3
+    with VideoReader(film, cache_bytes=2 * one_frame) as reader:
+        first = reader.frame(0)
+        assert reader.frame(0) is first
+        reader.frame(1)
+        reader.frame(2)
+        assert reader.frame(0) is not first
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_rotation_metadata_turns_the_picture_upright(
+    make: SimpleNamespace, tmp_path: Path, rotation: int
+) -> None:
+    picture = np.full((48, 64, 3), 40, dtype=np.uint8)
+    picture[:16, :16] = 220  # the top left corner is bright
+    path = tmp_path / "turned.mp4"
+    make.write_video(path, [picture] * 2, rotation=rotation)
+    info = probe_video(path)
+    expected = np.rot90(picture, rotation // 90)  # a display rotation turns counter-clockwise
+    assert (info.height, info.width) == expected.shape[:2]
+    with VideoReader(path) as reader:
+        assert np.abs(reader.frame(0).astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize(("size", "kr", "kb"), [((96, 64), 0.299, 0.114), ((1280, 720), 0.2126, 0.0722)])
+def test_untagged_video_has_the_colour_matrix_of_its_size(
+    tmp_path: Path, size: tuple[int, int], kr: float, kb: float
+) -> None:
+    red, green, blue = 0.8, 0.3, 0.2
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    planes = [16 + 219 * luma, 128 + 112 * (blue - luma) / (1 - kb), 128 + 112 * (red - luma) / (1 - kr)]
+    width, height = size
+    yuv = np.stack([np.full((height, width), round(plane), dtype=np.uint8) for plane in planes])
+    path = tmp_path / "colour.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=12, options={"crf": "1", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv444p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(yuv, format="yuv444p")))
+        container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        pixel = np.median(reader.frame(0).reshape(-1, 3), axis=0)
+    assert np.abs(pixel - 255 * np.array([red, green, blue])).max() <= 3
+
+
+def test_a_container_without_an_index_is_counted(make: SimpleNamespace, tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    make.write_video(path, [make.numbered_picture(k) for k in range(20)])
+    with VideoReader(path) as reader:
+        assert reader.info.frames == 20
+        assert make.number_of(reader.frame(17)) == 17
+
+
+def test_a_cut_off_video_is_named(film: Path, tmp_path: Path) -> None:
+    for part in (0.5, 0.9):
+        cut = tmp_path / "cut.mp4"
+        content = film.read_bytes()
+        cut.write_bytes(content[: int(len(content) * part)])
+        with pytest.raises(CaptureError, match=r"cut\.mp4"):
+            probe_video(cut)
+
+
+def test_a_cut_off_video_with_its_index_in_front_is_named(make: SimpleNamespace, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(12)]
+    path = tmp_path / "front.mp4"
+    make.write_video(path, noise, options={"movflags": "faststart"})
+    with (
+        av.open(str(path)) as whole,
+        av.open(str(tmp_path / "f.mp4"), "w", options={"movflags": "faststart"}) as out,
+    ):
+        stream = out.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    content = (tmp_path / "f.mp4").read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(CaptureError, match=r"front\.mp4: the video is cut off after \d+ of 12 frames"):
+        probe_video(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all" * 100])
+def test_what_is_no_video_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(content)
+    with pytest.raises(CaptureError, match=r"broken\.mp4: the video cannot be read"):
+        probe_video(path)
+
+
+def test_missing_video_and_frame_are_named(film: Path, tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="does not exist"):
+        probe_video(tmp_path / "none.mp4")
+    with VideoReader(film) as reader, pytest.raises(CaptureError, match=f"no frame {FRAMES}"):
+        reader.frame(FRAMES)
