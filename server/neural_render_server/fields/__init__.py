@@ -1,0 +1,1 @@
+"""Building blocks of volumetric fields: encodings, networks, contraction, activations."""

@@ -1,0 +1,1 @@
+"""What all volumetric methods share: rays, samplers, scene bounds, step functions, rendering in chunks."""

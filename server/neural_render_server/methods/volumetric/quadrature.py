@@ -1,0 +1,30 @@
+"""Volume rendering of samples in rows: every ray has the same number of intervals.
+
+Max 1995, "Optical models for direct volume rendering", as discretised by NeRF (2020, equation 3).
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def volume_weights(density: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(R, S) weight of each interval: what reaches it times what it stops.
+
+    ``density`` (R, S) per unit length, ``lengths`` (R, S) of the intervals in the same unit. Transmittance
+    is the exponential of a sum, which is steadier than a product.
+    """
+    thickness = density * lengths
+    before = torch.cumsum(thickness, dim=-1) - thickness
+    return torch.exp(-before) * -torch.expm1(-thickness)
+
+
+def composite(
+    weights: torch.Tensor, colors: torch.Tensor, distances: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Premultiplied colour (R, 3), opacity (R,) and weighted sum of distances (R,).
+
+    ``weights`` (R, S), ``colors`` (R, S, 3), ``distances`` (R, S).
+    """
+    color = torch.einsum("rs,rsc->rc", weights, colors)
+    return color, weights.sum(dim=-1), (weights * distances).sum(dim=-1)
