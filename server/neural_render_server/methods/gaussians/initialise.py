@@ -13,7 +13,7 @@ from ..base import Report, TrainingViews
 from .cloud import STATIC_EXTENT, Float32Array, GaussianCloud, SurfacePoints
 from .depth_range import depth_ranges
 from .motion import nearest_point_velocities
-from .random_start import random_points
+from .random_start import CONSISTENT_TRIALS, hull_points, random_points
 from .rig import spread_out
 from .surfaces import DepthRanges, moving_surfaces, still_surfaces
 from .working_views import WorkingViews, still_images
@@ -29,6 +29,8 @@ EXTENT_IN_STEPS = 0.6
 # Standard deviation of a Gaussian, in distances to the nearest other one at its timestep.
 SCALE_IN_SPACINGS = 0.8
 START_OPACITY = 0.5
+# Stereo failed where it found less than this share of the points wanted.
+STEREO_FAILED_SHARE = 0.25
 # Views whose depth maps are swept in a still scene, at most.
 STILL_REFERENCES = 64
 
@@ -64,10 +66,14 @@ def initial_gaussians(
     random = np.random.default_rng(seed)
     scene = _prepare(views, report)
     timesteps = scene.working.timesteps[:: max(1, time_step)]
-    points = _stereo_points(scene, timesteps, report) if start == "plane-sweep" else SurfacePoints.empty()
-    points = _chosen(points, count, random)
-    if start == "random":
+    if start == "plane-sweep":
+        points = _stereo_points(scene, timesteps, report)
+        points = SurfacePoints.join(
+            [points, *_where_stereo_failed(scene, points, timesteps, count, random, report)]
+        )
+    else:
         points = _random_everywhere(scene, timesteps, count, random)
+    points = _chosen(points, count, random)
     velocities = nearest_point_velocities(points, views.times, report)
     if start == "random":
         velocities[:] = 0.0
@@ -114,6 +120,48 @@ def _stereo_points(scene: _Scene, timesteps: npt.NDArray[np.int64], report: Repo
         )
     points = SurfacePoints.join(parts)
     return points.take(np.flatnonzero(np.isfinite(points.positions).all(axis=1)))
+
+
+def _where_stereo_failed(
+    scene: _Scene,
+    found: SurfacePoints,
+    timesteps: npt.NDArray[np.int64],
+    count: int,
+    random: np.random.Generator,
+    report: Report,
+) -> list[SurfacePoints]:
+    """Points for a rig too sparse to match: the most consistent depths, and hulls of what moves."""
+    working = scene.working
+    moves = working.is_static_rig and any(mask.any() for mask in scene.moving.values())
+    moving_count = round(count * MOVING_SHARE) if moves else 0
+    still_count = count - moving_count
+    parts: list[SurfacePoints] = []
+    if np.count_nonzero(found.is_static) < STEREO_FAILED_SHARE * still_count:
+        report("Guessing surfaces", 0.0)
+        parts.append(
+            random_points(
+                working.cameras,
+                scene.images,
+                scene.usable,
+                scene.ranges,
+                still_count,
+                -1,
+                random,
+                CONSISTENT_TRIALS,
+            )
+        )
+    if np.count_nonzero(~found.is_static) < STEREO_FAILED_SHARE * moving_count:
+        share = -(-moving_count // len(timesteps))
+        for done, step in enumerate(map(int, timesteps)):
+            report("Carving what moves", done / len(timesteps))
+            there = [index for index in working.camera_indices if working.has(index, step)]
+            images = {index: working.image(index, step) for index in there}
+            parts.append(
+                hull_points(
+                    working.cameras, images, scene.images, scene.moving, scene.ranges, share, step, random
+                )
+            )
+    return parts
 
 
 def _random_everywhere(

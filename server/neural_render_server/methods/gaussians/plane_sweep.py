@@ -104,6 +104,17 @@ def unproject(camera: Camera, pixels: npt.NDArray[np.int64], depth: npt.ArrayLik
     return result
 
 
+def locate(
+    points: FloatArray, camera: Camera
+) -> tuple[BoolArray, npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
+    """Whether each point (N, 3) is in the camera's image, its row and column (0 where not), its depth."""
+    pixels, depth = camera.project(points)
+    with np.errstate(invalid="ignore"):
+        in_view = (depth > 0) & np.all((pixels >= 0) & (pixels < [camera.width, camera.height]), axis=1)
+    inside = np.where(in_view[:, None], pixels, 0.0).astype(np.int64)
+    return in_view, inside[:, 1], inside[:, 0], depth
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """What one depth map says of N points: ``agrees`` and ``contradicts`` (N,).
@@ -119,13 +130,9 @@ class Comparison:
 def compare(points: FloatArray, depth_map: DepthMap) -> Comparison:
     """Whether the surface seen by ``depth_map`` passes through each point (N, 3), or lies behind it."""
     camera = depth_map.camera
-    projected, depth = camera.project(points)
-    with np.errstate(invalid="ignore"):
-        in_view = (depth > 0) & np.all((projected >= 0) & (projected < [camera.width, camera.height]), axis=1)
-    pixels = np.floor(np.where(in_view[:, None], projected, 0.0)).astype(np.int64)[:, ::-1]
-    row, column = pixels[:, 0], pixels[:, 1]
+    in_view, row, column, depth = locate(points, camera)
     surface = np.where(in_view, depth_map.depth[row, column], 0.0)
     ratio = np.where(in_view, surface / np.where(in_view, depth, 1.0), 0.0)
     agrees = np.abs(ratio - 1.0) < DEPTH_TOLERANCE
     contradicts = (ratio > FREE_SPACE_RATIO) & depth_map.confident[row, column]
-    return Comparison(agrees, contradicts, pixels)
+    return Comparison(agrees, contradicts, np.stack([row, column], axis=1))

@@ -120,6 +120,17 @@ def guessed_depth_range(cameras: Sequence[Camera], is_object: bool) -> FloatArra
     return np.tile([nearest * 1.3, nearest * 120.0], (len(cameras), 1))
 
 
+def likely_depth_range(cameras: Sequence[Camera]) -> FloatArray:
+    """(C, 2) near and far where most of a scene is likely to lie, if nothing can be measured."""
+    point = focus_point(cameras)
+    if point is None:
+        return guessed_depth_range(cameras, is_object=False)
+    distance = np.array([(point - c.position) @ c.forward for c in cameras])
+    distance = np.maximum(distance, 0.3 * np.median(distance))
+    # A room or stage: nothing nearer than halfway to what is looked at, walls a few times as far.
+    return np.stack([0.5 * distance, 4.0 * distance], axis=1)
+
+
 def depth_range_of_points(
     cameras: Sequence[Camera], positions: npt.ArrayLike, fallback: FloatArray
 ) -> FloatArray:

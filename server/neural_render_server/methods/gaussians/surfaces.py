@@ -32,11 +32,13 @@ def still_surfaces(
     ranges: DepthRanges,
     references: Sequence[int],
     report: Report,
+    agreements_needed: int | None = None,
 ) -> tuple[SurfacePoints, dict[int, DepthMap]]:
     """Points of a scene that stands still, and the depth map of every reference camera.
 
-    ``images`` and ``usable`` are keyed by camera. With eight or more depth maps a point needs the
-    agreement of two others, with fewer of one; and never more contradictions than agreements.
+    ``images`` and ``usable`` are keyed by camera. Unless ``agreements_needed`` says otherwise, with
+    eight or more depth maps a point needs the agreement of two others, with fewer of one; and always
+    more agreements than contradictions.
     """
     maps: dict[int, DepthMap] = {}
     for done, reference in enumerate(references):
@@ -53,7 +55,7 @@ def still_surfaces(
                 far,
                 usable[reference],
             )
-    needed = 2 if len(maps) >= 8 else 1
+    needed = agreements_needed or (2 if len(maps) >= 8 else 1)
     parts: list[SurfacePoints] = []
     swept = {index: cameras[index] for index in maps}
     for done, (reference, depth_map) in enumerate(maps.items()):
@@ -67,7 +69,7 @@ def still_surfaces(
             agreements += comparison.agrees
             contradictions += comparison.contradicts
         accepted = (agreements >= needed) & (contradictions < agreements)
-        parts.append(_points(points[accepted], images[reference], pixels[accepted], -1))
+        parts.append(colored_points(points[accepted], images[reference], pixels[accepted], -1))
     return SurfacePoints.join(parts), maps
 
 
@@ -143,16 +145,17 @@ def _agreed_moving(
         accepted = (agreements > 0) & (contradictions < agreements)
         for still, label in ((False, timestep), (True, -1)):
             chosen = accepted & (stands_still == still)
-            parts.append(_points(points[chosen], images[reference], pixels[chosen], label))
+            parts.append(colored_points(points[chosen], images[reference], pixels[chosen], label))
     return parts
 
 
-def _points(
+def colored_points(
     positions: npt.NDArray[np.float64],
     image: Float32Array,
     pixels: npt.NDArray[np.int64],
     timestep: int,
 ) -> SurfacePoints:
+    """Points (N, 3) with the colours that ``image`` (H, W, C) has at ``pixels`` (N, 2) (row, column)."""
     color = image[pixels[:, 0], pixels[:, 1]]
     if color.shape[1] == 4:  # premultiplied
         color = (color[:, :3] / np.maximum(color[:, 3:], 1.0 / 255.0)).astype(np.float32)
