@@ -133,6 +133,16 @@ class Camera:
         return entry
 
 
+def is_finite_number(value: Any) -> bool:
+    """Whether a JSON value is a number that fits a float (truth values are no numbers here)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # JSON's integers have no limit
+        return False
+
+
 def _distortion_names(camera_model: str) -> tuple[str, ...]:
     if camera_model == "OPENCV_FISHEYE":
         return ("k1", "k2", "k3", "k4")
@@ -150,10 +160,10 @@ def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) 
     """
 
     def number(key: str, default: float | None = None) -> float | None:
-        value = entry.get(key, shared.get(key, default))
+        value = entry.get(key, shared.get(key))
         if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return default
+        if not is_finite_number(value):
             raise CameraFileError(f"{where}: {key!r} is {value!r}, but must be a finite number")
         return float(value)
 
@@ -282,7 +292,7 @@ class CameraPath:
                 raise CameraFileError(f"{place}: not an object")
             camera = camera_from_json(entry, shared, place)
             time = entry.get("time", 0.0)
-            if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+            if not is_finite_number(time):
                 raise CameraFileError(f"{place}: 'time' is {time!r}, but must be seconds")
             name = str(entry.get("name") or f"{index + 1:04d}")
             if name in names:
@@ -292,7 +302,7 @@ class CameraPath:
             names.add(name)
             frames.append(PathFrame(camera, float(time), name))
         fps = data.get("fps", 24.0)
-        if isinstance(fps, bool) or not isinstance(fps, int | float) or not math.isfinite(fps) or fps <= 0:
+        if not is_finite_number(fps) or fps <= 0:
             raise CameraFileError(f"{where}: 'fps' is {fps!r}, but must be a positive number")
         return CameraPath(frames, float(fps), where)
 

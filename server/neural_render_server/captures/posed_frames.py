@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..cameras import Camera, camera_from_json
+from ..cameras import Camera, camera_from_json, is_finite_number
 from ..errors import CaptureError
 from .capture import Capture, ImageSource, PointCloud, View
 from .checks import path_inside, rigid_pose, scaled_to_photo
@@ -91,7 +90,7 @@ def _time(entry: dict[str, Any], where: str) -> float | None:
     value = entry.get("time")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_finite_number(value):
         raise CaptureError(f"{where}: 'time' is {value!r}, but must be seconds")
     return float(value)
 

@@ -7,10 +7,10 @@ are camera-to-world with OpenGL axes, principal points have pixel centres at +0.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
+from ..cameras import is_finite_number
 from ..errors import CaptureError
 from .capture import Capture, PointCloud
 from .checks import path_inside, read_json_object
@@ -87,7 +87,7 @@ def _fps(data: dict[str, Any], file: Path) -> float | None:
     fps = data.get("fps")
     if fps is None:
         return None
-    if isinstance(fps, bool) or not isinstance(fps, int | float) or not math.isfinite(fps) or fps <= 0:
+    if not is_finite_number(fps) or fps <= 0:
         raise CaptureError(f"{file}: 'fps' is {fps!r}, but must be a positive number")
     return float(fps)
 
