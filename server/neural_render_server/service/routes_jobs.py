@@ -133,8 +133,8 @@ def finished_frame(job: Job, name: str) -> Path:
     missing = HttpError(404, "not_found", f"job {job.id} has finished no frame {name!r}")
     if job.kind != "render" or job.started is None or re.search(r"[/\\:\0]", name):
         raise missing
-    suffix = "." + job.params.get("format", "exr")
-    path = Path(job.params["out"]) / (name.removesuffix(suffix) + suffix)
+    suffix = f".{job.params.get('format', 'exr')}"
+    path = Path(str(job.params["out"]), name.removesuffix(suffix) + suffix)
     if not path.is_file():
         raise missing
     # An older file of this name counts only where the job keeps the frames that exist.
