@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +31,10 @@ os.environ["BLENDER_USER_RESOURCES"] = USER_FOLDER
 
 import bpy  # noqa: E402
 
-START_SECONDS = 120
+from neural_render_addon.client import Client  # noqa: E402
+
+# Enough for a picture that is right in the large, and quick.
+TRAINING_STEPS = 60
 
 
 @pytest.hookimpl(trylast=True)
@@ -108,6 +112,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class TrainedScene:
+    """A scene folder and the job that trained it."""
+
+    path: Path
+    job_id: str
+
+
 class RunningServer:
     """A real server process in its own state folder, that its test may also kill."""
 
@@ -167,6 +179,20 @@ def connected(empty_scene: bpy.types.Scene, server: RunningServer) -> RunningSer
     """The add-on's preferences point at the shared server."""
     use_server(server)
     return server
+
+
+@pytest.fixture(scope="session")
+def trained(server: RunningServer, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedScene:
+    """A scene trained on the tiny N3DV capture, and the finished job that trained it."""
+    client = Client("127.0.0.1", server.port, server.token)
+    scene = tmp_path_factory.mktemp("trained") / "tiny.scene"
+    params = {"capture": str(tiny / "n3dv"), "scene": str(scene), "steps": TRAINING_STEPS, "preset": "small"}
+    job = client.submit("train", params)
+    for _ in client.events(job.id):
+        pass
+    job = client.job(job.id)
+    assert job.state == "done", job.error
+    return TrainedScene(scene, job.id)
 
 
 def use_server(server: RunningServer) -> None:

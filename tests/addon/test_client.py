@@ -83,26 +83,30 @@ def test_another_program_at_the_port(other_program):
         Client("127.0.0.1", other_program, "x").health()
 
 
-def test_a_job_tells_everything_and_a_frame_comes_back(client, tiny, tmp_path):
-    job = client.submit("train", train_params(tiny, tmp_path))
-    kinds = {event.kind for event in client.events(job.id)}
-    assert {"state", "progress", "metrics"} <= kinds
-    done = client.job(job.id)
-    assert done.state == "done", done.error
+def test_a_job_tells_everything_again_afterwards(client, trained):
+    kinds = {event.kind for event in client.events(trained.job_id)}
+    assert {"state", "progress", "metrics", "preview"} <= kinds
+    assert client.preview(trained.job_id).startswith(b"\x89PNG")
+    assert trained.job_id in {job.id for job in client.jobs()}
+
+
+def test_one_frame_at_once_as_planes(client, trained, tiny):
     camera = client.inspect_capture(str(tiny / "n3dv")).cameras[0]
+    pinhole = camera.pinhole
     entry = {
-        **camera.pinhole.__dict__,
-        "w": 64,
-        "h": 48,
+        "w": pinhole.width,
+        "h": pinhole.height,
+        "fl_x": pinhole.fl_x,
+        "fl_y": pinhole.fl_y,
+        "cx": pinhole.cx,
+        "cy": pinhole.cy,
         "transform_matrix": camera.camera_to_world.tolist(),
     }
-    entry.pop("width"), entry.pop("height")
-    frame = client.render(done.result["scene"], entry, 0.2)
+    frame = client.render(str(trained.path), entry, 0.2)
     assert frame.planes["combined"].shape == (48, 64, 4)
     assert frame.planes["depth"].shape == (48, 64, 1)
     assert frame.planes["combined"].dtype == np.float16
     assert frame.planes["combined"][..., 3].max() > 0.5
-    assert client.preview(job.id).startswith(b"\x89PNG")
 
 
 def test_following_a_job_through_the_queue_of_messages(client, tiny, tmp_path):
@@ -144,8 +148,9 @@ def test_a_server_killed_in_the_middle_gives_a_sentence(own_server, tiny, tmp_pa
     assert StateChanged("running") in seen
 
 
-def test_a_dropped_stream_goes_on_without_repeats(client, tiny, tmp_path, monkeypatch):
+def test_a_dropped_stream_goes_on_without_repeats(client, trained, monkeypatch):
     """The connection is cut after every second event; what arrives is what the server told."""
+    whole = [(event.id, event.kind) for event in client.events(trained.job_id)]
     whole_stream = Client._event_stream
     cuts = 0
 
@@ -159,11 +164,9 @@ def test_a_dropped_stream_goes_on_without_repeats(client, tiny, tmp_path, monkey
 
     monkeypatch.setattr(client_module, "RECONNECT_PAUSE", 0.0)
     monkeypatch.setattr(Client, "_event_stream", short_stream)
-    job = client.submit("train", train_params(tiny, tmp_path))
-    received = [(event.id, event.kind) for event in client.events(job.id)]
-    monkeypatch.setattr(Client, "_event_stream", whole_stream)
+    received = [(event.id, event.kind) for event in client.events(trained.job_id)]
     assert cuts > 1
-    assert received == [(event.id, event.kind) for event in client.events(job.id)]
+    assert received == whole
 
 
 def test_events_are_parsed_as_the_standard_says():
