@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -92,6 +93,9 @@ def read_easymocap(folder: Path) -> Capture:
     )
 
 
+Value = TypeVar("Value")
+
+
 class _Storage:
     """An OpenCV FileStorage file, its values checked as they are taken out."""
 
@@ -108,8 +112,12 @@ class _Storage:
             raise self._unreadable()
 
     def names(self) -> list[str]:
-        node = self._file.getNode("names")
-        return [node.at(index).string() for index in range(node.size())] if node.isSeq() else []
+        """What ``names`` lists; nothing where the file has no such list."""
+
+        def strings(node: cv2.FileNode) -> list[str]:
+            return [node.at(index).string() for index in range(node.size())] if node.isSeq() else []
+
+        return self._read("names", strings) or []
 
     def matrix(self, key: str, size: int) -> npt.NDArray[np.float64] | None:
         """The values of a matrix as a flat array of at least ``size`` finite numbers; None without it."""
@@ -126,15 +134,13 @@ class _Storage:
 
     def number(self, key: str) -> float | None:
         value = self._read(key, lambda node: node.real())
-        return None if value is None else float(np.asarray(value).item())
+        return None if value is None else float(value)
 
-    def _read(self, key: str, take: Callable[[cv2.FileNode], object]) -> object | None:
-        node = self._file.getNode(key)
-        if node.empty() or node.isNone():
-            return None
+    def _read(self, key: str, take: Callable[[cv2.FileNode], Value]) -> Value | None:
         try:
-            return take(node)
-        except (cv2.error, SystemError) as error:
+            node = self._file.getNode(key)
+            return None if node.empty() or node.isNone() else take(node)
+        except (cv2.error, SystemError, UnicodeDecodeError) as error:
             raise CaptureError(f"{self.path}: {key} cannot be read; calibrate again") from error
 
     def _unreadable(self) -> CaptureError:
