@@ -89,28 +89,29 @@ def make_entries(
     count: int,
     tiles: Any,
     cut_off: float,
-    first_entry: Any,
+    entries: Any,
     entry_tile: Any,
     entry_splat: Any,
     tile_start: Any,
     tile_entries: Any,
+    tile_splats: Any,
 ) -> int:
     """List, per tile, the entries of the splats that reach it, in the order of ``visible``.
 
     ``tiles`` (rows, columns) bool says which tiles count; ``cut_off`` is the log2 of the faintest alpha.
-    Splats without an entry are dropped from ``visible``. Writes, for the k-th splat left, its entries
-    ``first_entry[k] .. first_entry[k + 1]`` with ``entry_tile`` and ``entry_splat``; and for tile t its
-    entry numbers ``tile_entries[tile_start[t] : tile_start[t + 1]]``. Returns the number of splats left.
+    Entries are numbered splat by splat: row i has ``entries[i, 0]`` up to ``entries[i, 1]``, none where they
+    are equal. Tile t has ``tile_entries[tile_start[t] : tile_start[t + 1]]``, of the splats
+    ``tile_splats``. ``entry_tile`` and ``entry_splat`` are scratch. Returns the number of entries.
     """
     tile_columns = tiles.shape[1]
     tile_count = tiles.shape[0] * tile_columns
     tile_start[: tile_count + 1] = 0
     total = 0
-    kept = 0
+    entries[:, :] = 0
     last = np.float32(TILE - 0.5)
     for k in range(count):
         i = visible[k]
-        before = total
+        entries[i, 0] = total
         x, y = splats[i, 0], splats[i, 1]
         a, b, c = splats[i, 2], splats[i, 3], splats[i, 4]
         limit = np.float32(cut_off) - splats[i, 5]
@@ -129,19 +130,27 @@ def make_entries(
                 entry_splat[total] = i
                 tile_start[tile + 1] += 1
                 total += 1
-        if total > before:
-            visible[kept] = i
-            first_entry[kept] = before
-            kept += 1
-    first_entry[kept] = total
+        entries[i, 1] = total
     for tile in range(tile_count):
         tile_start[tile + 1] += tile_start[tile]
     # fill from each tile's start, then the starts have moved to the ends: shift them back
     for entry in range(total):
         tile = entry_tile[entry]
         tile_entries[tile_start[tile]] = entry
+        tile_splats[tile_start[tile]] = entry_splat[entry]
         tile_start[tile] += 1
     for tile in range(tile_count, 0, -1):
         tile_start[tile] = tile_start[tile - 1]
     tile_start[0] = 0
-    return kept
+    return total
+
+
+@kernel
+def rows_with_entries(entries: Any, rows: Any) -> int:
+    """Row numbers that have entries, ascending so that what follows walks memory in order; returns how many."""
+    count = 0
+    for i in range(entries.shape[0]):
+        if entries[i, 1] > entries[i, 0]:
+            rows[count] = i
+            count += 1
+    return count

@@ -48,9 +48,8 @@ class CpuBackend:
         def blend(low: int, high: int) -> None:
             rasterizer.rasterize(
                 drawn.splats,
-                drawn.entry_splat,
                 drawn.tile_start,
-                drawn.tile_entries,
+                drawn.tile_splats,
                 drawn.tiles,
                 self._cut_off,
                 self.transmittance_minimum,
@@ -90,25 +89,27 @@ class CpuBackend:
         if tiles is None:
             tiles = np.ones((view.tile_rows, view.tile_columns), np.bool_)
         bound = binning.entry_bound(rect, visible, drawn)
-        first_entry = space.array("first_entry", (count + 1,), np.int32)
+        entries = space.array("entries", (count, 2), np.int32)
         entry_tile = space.array("entry_tile", (bound,), np.int32)
         entry_splat = space.array("entry_splat", (bound,), np.int32)
         tile_entries = space.array("tile_entries", (bound,), np.int32)
+        tile_splats = space.array("tile_splats", (bound,), np.int32)
         tile_start = space.array("tile_start", (tiles.size + 1,), np.int32)
-        kept = binning.make_entries(
+        total = binning.make_entries(
             splats,
             rect,
             visible,
             drawn,
             tiles,
             self._cut_off,
-            first_entry,
+            entries,
             entry_tile,
             entry_splat,
             tile_start,
             tile_entries,
+            tile_splats,
         )
-        return _Drawn(splats, visible[:kept], first_entry, entry_splat, tile_start, tile_entries, tiles)
+        return _Drawn(splats, entries, total, tile_start, tile_entries, tile_splats, tiles)
 
     def loss(
         self,
@@ -201,8 +202,7 @@ class CpuBackend:
     ) -> RowGradients:
         drawn = self._drawn
         assert drawn is not None, "render comes first"
-        count = len(drawn.visible)
-        entries = self._space.array("entry_gradients", (int(drawn.first_entry[count]), 10), np.float32)
+        entry_gradients = self._space.array("entry_gradients", (drawn.entry_count, 10), np.float32)
         color = self._space.array("color", (view.height, view.width, 3), np.float32)
         transmittance = self._space.array("transmittance", (view.height, view.width), np.float32)
         d_color, d_transmittance = loss.d_color.numpy(), loss.d_transmittance.numpy()
@@ -211,9 +211,9 @@ class CpuBackend:
         def blend(low: int, high: int) -> None:
             rasterizer.rasterize_backward(
                 drawn.splats,
-                drawn.entry_splat,
                 drawn.tile_start,
                 drawn.tile_entries,
+                drawn.tile_splats,
                 drawn.tiles,
                 self._cut_off,
                 self.transmittance_minimum,
@@ -224,21 +224,24 @@ class CpuBackend:
                 error,
                 low,
                 high,
-                entries,
+                entry_gradients,
             )
 
         run_sliced(blend, drawn.slices)
+        row_numbers = self._space.array("row_numbers", (len(drawn.entries),), np.int32)
+        count = binning.rows_with_entries(drawn.entries, row_numbers)
+        row_numbers = row_numbers[:count]
         gradients = self._space.array("gradients", (count, WIDTH), np.float32)
         errors = self._space.array("errors", (count,), np.float32)
-        rows = parameters.detach().numpy()
+        values = parameters.detach().numpy()
         run_sliced(
             lambda low, high: projection.project_backward(
-                rows,
+                values,
                 view.packed,
                 drawn.splats,
-                drawn.visible,
-                drawn.first_entry,
-                entries,
+                row_numbers,
+                drawn.entries,
+                entry_gradients,
                 opacity_weight,
                 scale_weight,
                 low,
@@ -249,7 +252,7 @@ class CpuBackend:
             even_bounds(count),
         )
         return RowGradients(
-            torch.from_numpy(drawn.visible), torch.from_numpy(gradients), torch.from_numpy(errors)
+            torch.from_numpy(row_numbers), torch.from_numpy(gradients), torch.from_numpy(errors)
         )
 
     def adam(
@@ -273,24 +276,24 @@ class CpuBackend:
 
 
 class _Drawn:
-    """What ``render`` leaves for ``gradients``."""
+    """What ``render`` leaves for ``gradients``; see ``binning.make_entries``."""
 
     def __init__(
         self,
         splats: npt.NDArray[np.float32],
-        visible: npt.NDArray[np.int32],
-        first_entry: npt.NDArray[np.int32],
-        entry_splat: npt.NDArray[np.int32],
+        entries: npt.NDArray[np.int32],
+        entry_count: int,
         tile_start: npt.NDArray[np.int32],
         tile_entries: npt.NDArray[np.int32],
+        tile_splats: npt.NDArray[np.int32],
         tiles: npt.NDArray[np.bool_],
     ) -> None:
         self.splats = splats
-        self.visible = visible
-        self.first_entry = first_entry
-        self.entry_splat = entry_splat
+        self.entries = entries
+        self.entry_count = entry_count
         self.tile_start = tile_start
         self.tile_entries = tile_entries
+        self.tile_splats = tile_splats
         self.tiles = tiles
         self.slices = _balanced(tile_start)
 

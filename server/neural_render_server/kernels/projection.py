@@ -18,7 +18,7 @@ from .layout import GUARD, SH_C1
 
 # Columns of a splat: mean x, y; the conic for powers of two A, B, C and the log2 of the opacity L, so that
 # alpha = 2^(A dx^2 + B dx dy + C dy^2 + L); rgb; half height, half width of the visible ellipse; depth.
-SPLAT_WIDTH = 12
+SPLAT_WIDTH = 16  # a cache line; the last four columns are unused
 LOG2_E = 1.4426950408889634
 
 
@@ -41,7 +41,7 @@ def project(
 ) -> None:
     """Project rows ``low <= i < high`` of ``parameters`` (N, 28).
 
-    Writes ``splats`` (N, 12) and ``rect`` (N, 4) int32, the pixel bounds x0, x1, y0, y1 (exclusive) of
+    Writes ``splats`` (N, 16) and ``rect`` (N, 4) int32, the pixel bounds x0, x1, y0, y1 (exclusive) of
     the visible ellipse, empty (x1 = x0) where the Gaussian is not drawn: fainter than ``alpha_minimum``,
     outside the image, before the near plane, or reaching behind the camera within one deviation.
     """
@@ -137,8 +137,8 @@ def project_backward(
     parameters: Any,
     packed: Any,
     splats: Any,
-    visible: Any,
-    first_entry: Any,
+    rows: Any,
+    entries: Any,
     entry_gradients: Any,
     opacity_weight: float,
     scale_weight: float,
@@ -149,8 +149,8 @@ def project_backward(
 ) -> None:
     """Gradients of visible Gaussians ``low <= k < high`` from their entries' gradients.
 
-    ``visible`` (V,) are row numbers; the entries of the k-th are ``first_entry[k]`` up to
-    ``first_entry[k + 1]`` in ``entry_gradients`` (E, 10): sums over pixels of dL/dpower times
+    ``rows`` (V,) are row numbers; the entries of row i are ``entries[i, 0]`` up to ``entries[i, 1]`` in
+    ``entry_gradients`` (E, 10): sums over pixels of dL/dpower times
     (1, dx, dy, dx^2, dx dy, dy^2), of dL/drgb, and the weighted error. Adds the gradients of
     ``opacity_weight`` times the opacity and ``scale_weight`` times each scale. Writes ``gradients`` (V, 28)
     and ``errors`` (V,).
@@ -168,9 +168,9 @@ def project_backward(
     dt_matrix = np.empty((2, 3))
     dr = np.empty((3, 3))
     for k in range(low, high):
-        i = visible[k]
+        i = rows[k]
         total[:] = 0.0
-        for entry in range(first_entry[k], first_entry[k + 1]):
+        for entry in range(entries[i, 0], entries[i, 1]):
             for column in range(10):
                 total[column] += entry_gradients[entry, column]
         errors[k] = total[9]

@@ -53,9 +53,8 @@ def _finished(state: Any, row: int, minimum: Any) -> Any:
 @kernel
 def rasterize(
     splats: Any,
-    entry_splat: Any,
     tile_start: Any,
-    tile_entries: Any,
+    tile_splats: Any,
     tiles: Any,
     cut_off: float,
     transmittance_minimum: float,
@@ -100,7 +99,7 @@ def rasterize(
                             open_count += 1
                 if open_count == 0:
                     break
-            i = entry_splat[tile_entries[position]]
+            i = tile_splats[position]
             x0 = np.float32(left) + _HALF - splats[i, 0]
             offset_y = np.float32(top) + _HALF - splats[i, 1]
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
@@ -170,9 +169,9 @@ def _sum_lanes(sums: Any, x0: Any, gradients: Any) -> None:
 @kernel
 def rasterize_backward(
     splats: Any,
-    entry_splat: Any,
     tile_start: Any,
     tile_entries: Any,
+    tile_splats: Any,
     tiles: Any,
     cut_off: float,
     transmittance_minimum: float,
@@ -230,7 +229,7 @@ def rasterize_backward(
                             open_rows[row] = False
                         else:
                             open_count += 1
-            i = entry_splat[entry]
+            i = tile_splats[position]
             x0 = np.float32(left) + _HALF - splats[i, 0]
             offset_y = np.float32(top) + _HALF - splats[i, 1]
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]

@@ -1,0 +1,100 @@
+"""Multiresolution hash encoding (Instant-NGP, Mueller et al. 2022, section 3), on any device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import hash_encoding_reference as reference
+from .hash_encoding_cpu import kernels
+from .hash_layout import HashLayout
+from .threads import even_bounds, run_sliced, thread_count
+
+
+def hash_encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> torch.Tensor:
+    """(N, L F) features at ``positions`` (N, D) in [0, 1] (clamped), from ``table`` (entries, F).
+
+    Differentiable in both. float32, or float64 for tests.
+    """
+    result: torch.Tensor = _HashEncode.apply(positions, table, layout)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _HashEncode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> torch.Tensor:
+        ctx.save_for_backward(positions, table)
+        ctx.layout = layout
+        return encode(positions, table, layout)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        positions, table = ctx.saved_tensors
+        d_encoded = gradients[0].contiguous()
+        d_table = d_positions = None
+        if ctx.needs_input_grad[1]:
+            d_table = torch.zeros_like(table)
+            accumulate_table_gradient(positions, d_encoded, ctx.layout, d_table)
+        if ctx.needs_input_grad[0]:
+            d_positions = position_gradient(positions, table, d_encoded, ctx.layout)
+        return d_positions, d_table, None
+
+
+def encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> torch.Tensor:
+    """As ``hash_encode``, without a gradient."""
+    if positions.device.type != "cpu":
+        return reference.encode(positions.detach(), table.detach(), layout)
+    encoded = torch.empty(len(positions), layout.width, dtype=table.dtype)
+    compiled = _compiled(layout, table)
+    arguments = (_array(positions), _array(table), *_layout_arrays(layout))
+    output = encoded.numpy()
+    run_sliced(
+        lambda low, high: compiled.forward(*arguments, low, high, output),
+        even_bounds(len(positions), 4 * thread_count()),
+    )
+    return encoded
+
+
+def accumulate_table_gradient(
+    positions: torch.Tensor, d_encoded: torch.Tensor, layout: HashLayout, d_table: torch.Tensor
+) -> None:
+    """Add the gradient for the table to ``d_table`` (entries, F), given that of the features (N, L F)."""
+    if positions.device.type != "cpu":
+        reference.accumulate_table_gradient(positions.detach(), d_encoded, layout, d_table)
+        return
+    compiled = _compiled(layout, d_table)
+    arguments = (_array(positions), _array(d_encoded), *_layout_arrays(layout))
+    output = d_table.detach().numpy()
+    run_sliced(lambda level, _: compiled.table_backward(*arguments, level, output), range(layout.levels + 1))
+
+
+def position_gradient(
+    positions: torch.Tensor, table: torch.Tensor, d_encoded: torch.Tensor, layout: HashLayout
+) -> torch.Tensor:
+    """(N, D) gradient for the positions; 0 along an axis where a position was clamped."""
+    if positions.device.type != "cpu":
+        return reference.position_gradient(positions, table, d_encoded, layout)
+    result = torch.empty_like(positions, memory_format=torch.contiguous_format)
+    compiled = _compiled(layout, table)
+    arguments = (_array(positions), _array(table), _array(d_encoded), *_layout_arrays(layout))
+    output = result.detach().numpy()
+    run_sliced(
+        lambda low, high: compiled.position_backward(*arguments, low, high, output),
+        even_bounds(len(positions), 4 * thread_count()),
+    )
+    return result
+
+
+def _compiled(layout: HashLayout, table: torch.Tensor) -> Any:
+    return kernels(layout.dimensions, layout.features, table.dtype == torch.float64)
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    return tensor.detach().contiguous().numpy()
+
+
+def _layout_arrays(layout: HashLayout) -> tuple[Any, ...]:
+    mask = np.uint32(2**layout.log2_table_size - 1)
+    return layout.cells, layout.factors, layout.is_dense, layout.offsets, mask
