@@ -17,8 +17,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
     parser = verbs.add_parser(
         "eval",
         help="score a trained scene",
-        description="Score a trained scene against its capture: PSNR, MSE, SSIM, DSSIM, FLIP, JOD, PSNR of what "
-        "moves, and flicker; --report writes a page with pictures.",
+        description="Score a trained scene against its capture: PSNR, MSE, SSIM, DSSIM, FLIP, JOD, PSNR of "
+        "what moves, and flicker; --report writes a page with pictures.",
     )
     parser.add_argument("scene", metavar="SCENE", help="the scene folder")
     add_evaluation_arguments(parser)

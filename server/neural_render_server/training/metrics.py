@@ -25,21 +25,34 @@ def psnr(image: Image, truth: Image, mask: Mask | None = None) -> float:
     return float(-10.0 * np.log10(max(mean_squared_error(image, truth, mask), 1e-10)))
 
 
-def ssim(image: Image, truth: Image) -> float:
-    """SSIM with the 11x11 Gaussian window of sigma 1.5 and data range 1 (Wang et al. 2004)."""
-    smallest = min(image.shape[:2])
-    if smallest < 11:
+# SSIM's window: Gaussian weights of deviation 1.5, cut off at 11 pixels (Wang et al. 2004, section III.B).
+SSIM_WINDOW = 11
+
+
+def ssim(image: Image, truth: Image, mask: Mask | None = None, data_range: float = 1.0) -> float:
+    """SSIM with Wang's Gaussian window (2004), the mean over the pixels whose window lies in the image.
+
+    Only pixels of ``mask`` count, and what lies outside it does not reach them. NaN where the image is
+    smaller than the window. ``data_range`` is 1 for values in [0, 1]; DyNeRF's numbers (DSSIM2) come of 2.
+    """
+    if min(image.shape[:2]) < SSIM_WINDOW:
         return float("nan")
-    value: float = structural_similarity(
+    if mask is not None:
+        image = np.where(mask[..., None], image, truth)
+    _, of_pixels = structural_similarity(
         image,
         truth,
         channel_axis=-1,
-        data_range=1.0,
+        data_range=data_range,
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
+        full=True,
     )
-    return float(value)
+    border = SSIM_WINDOW // 2
+    inner = (slice(border, -border), slice(border, -border))
+    values = of_pixels[inner] if mask is None else of_pixels[inner][mask[inner]]
+    return float(values.mean(dtype=np.float64)) if values.size else float("nan")
 
 
 class MovingRegion:

@@ -1,28 +1,26 @@
-"""Scores a field against the held-out views of its capture."""
+"""Scores a field against the true pictures of chosen views."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..captures.capture import Capture
-from ..captures.detect import open_capture
 from ..captures.frames import Frames
-from ..errors import OptionError
 from ..methods.base import Method, Report
-from ..scene import Scene, load_method
 from . import metrics
-from .options import TrainOptions
 
 # Held-out alpha is scored over white, as the Blender-synthetic sets are (NeRF 2020, released code).
 ALPHA_BACKGROUND = (1.0, 1.0, 1.0)
 
 # Without held-out views this many training views, evenly spaced, are scored instead.
 TRAIN_SAMPLE = 8
+
+METRICS = ("psnr", "ssim", "psnr_moving")
 
 
 def true_image(frames: Frames, index: int) -> metrics.Image:
@@ -46,11 +44,32 @@ def rendered_image(method: Method, frames: Frames, index: int) -> metrics.Image:
     return np.asarray(np.clip(frame.over(background), 0.0, 1.0))
 
 
-def score_views(method: Method, capture: Capture, frames: Frames, report: Report) -> dict[str, Any]:
-    """PSNR, SSIM and moving-region PSNR of every view in ``frames``, and their means.
+@dataclass(frozen=True)
+class ScoredView:
+    """One rendered view beside its truth: number ``index`` of the frames that are scored.
 
-    Means are means of per-frame values. A camera's moving region is found from its true frames in
-    ``frames``; a camera with fewer than two of them has none.
+    ``image`` and ``truth`` are (H, W, 3) in [0, 1]; ``usable`` is (H, W), or None where all pixels are.
+    Further scores may be put into ``scores``.
+    """
+
+    index: int
+    image: metrics.Image
+    truth: metrics.Image
+    usable: metrics.Mask | None
+    scores: dict[str, Any]
+
+
+def score_views(
+    method: Method,
+    capture: Capture,
+    frames: Frames,
+    report: Report,
+    visit: Callable[[ScoredView], None] = lambda view: None,
+) -> list[dict[str, Any]]:
+    """Camera, timestep, PSNR, SSIM and (where something moves) moving-region PSNR of each of ``frames``.
+
+    A camera's moving region is found from its true frames in ``frames``; a camera with fewer than two
+    of them has none. ``visit`` sees every view once it is scored.
     """
     regions = _moving_regions(frames) if capture.is_dynamic else {}
     scored: list[dict[str, Any]] = []
@@ -65,18 +84,23 @@ def score_views(method: Method, capture: Capture, frames: Frames, report: Report
             "camera": capture.cameras[camera].name,
             "timestep": int(frames.timestep_indices[index]),
             "psnr": metrics.psnr(image, truth, usable),
-            "ssim": metrics.ssim(image, truth),
+            "ssim": metrics.ssim(image, truth, usable),
         }
         region = regions.get(camera)
         if region is not None and usable is not None:
             region = region & usable
         if region is not None and region.any():
             entry["psnr_moving"] = metrics.psnr(image, truth, region)
+        visit(ScoredView(index, image, truth, usable, entry))
         scored.append(entry)
-        report("Scoring held-out views", (index + 1) / len(frames))
-    names = ("psnr", "ssim", "psnr_moving")
-    means = {name: _mean([view[name] for view in scored if name in view]) for name in names}
-    return {"views": scored, **{name: value for name, value in means.items() if value is not None}}
+        report("Scoring views", (index + 1) / len(frames))
+    return scored
+
+
+def mean_scores(views: Sequence[dict[str, Any]], names: Sequence[str] = METRICS) -> dict[str, float]:
+    """The mean of the per-view values of each metric, over the views that have one."""
+    values = {name: [view[name] for view in views if np.isfinite(view.get(name, np.nan))] for name in names}
+    return {name: float(np.mean(found)) for name, found in values.items() if found}
 
 
 def _moving_regions(frames: Frames) -> dict[int, metrics.Mask]:
@@ -94,11 +118,6 @@ def _moving_regions(frames: Frames) -> dict[int, metrics.Mask]:
     return masks
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else None
-
-
 def views_to_score(capture: Capture, split: Literal["test", "train"]) -> tuple[npt.NDArray[np.int64], str]:
     """The view indices to score and the split they are from; without held-out views, training ones."""
     if split == "test" and len(capture.test_indices):
@@ -106,27 +125,3 @@ def views_to_score(capture: Capture, split: Literal["test", "train"]) -> tuple[n
     train = capture.train_indices
     sample = np.unique(np.linspace(0, len(train) - 1, min(TRAIN_SAMPLE, len(train))).round().astype(int))
     return train[sample], "train"
-
-
-def evaluate(
-    scene_path: Path,
-    split: Literal["test", "train"] = "test",
-    device: str = "auto",
-    report: Callable[[str, float], None] = lambda message, fraction: None,
-) -> dict[str, Any]:
-    """Score a trained scene against its capture as it was split for the training.
-
-    Returns ``{split, psnr, ssim[, psnr_moving], views: [...]}``; ``split`` says which views were scored.
-
-    Raises:
-        NeuralRenderError: the scene or its capture cannot be read.
-    """
-    if split not in ("test", "train"):
-        raise OptionError(f"split {split!r} does not exist; choose test or train")
-    scene = Scene(scene_path)
-    options = TrainOptions.from_json(scene.read_info().training)
-    capture = open_capture(Path(options.capture), options.split)
-    method = load_method(scene, device)
-    indices, scored_split = views_to_score(capture, split)
-    with Frames(capture, indices, downscale=options.downscale, report=report) as frames:
-        return {"split": scored_split, **score_views(method, capture, frames, report)}

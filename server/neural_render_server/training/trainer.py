@@ -26,9 +26,9 @@ from ..methods.registry import get_method, make_config, resolve_device
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, SceneInfo
 from .budget import Budget, TrainingClock
-from .evaluate import rendered_image, score_views, true_image, views_to_score
 from .metrics import psnr
 from .options import TrainOptions
+from .scoring import mean_scores, rendered_image, score_views, true_image, views_to_score
 
 EVENT_SECONDS = 0.5
 PREVIEW_SECONDS = 5.0
@@ -207,8 +207,7 @@ class _Run:
         """Score the held-out views and write the scene's last state."""
         indices, split = views_to_score(self.capture, "test")
         with Frames(self.capture, indices, downscale=self.options.downscale, report=report) as held_out:
-            scores = score_views(self.method, self.capture, held_out, report)
-        scores.pop("views")
+            scores = mean_scores(score_views(self.method, self.capture, held_out, report))
         self.metrics = {"split": split, "count": len(indices), **scores}
         self.on_event(Event("metrics", {"step": self.step, **self.metrics}))
         self._write_info(finished=True)

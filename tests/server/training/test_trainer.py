@@ -14,7 +14,7 @@ import pytest
 from neural_render_server.errors import Cancelled, CaptureError, NeuralRenderError, OptionError, SceneError
 from neural_render_server.progress import Control, Event
 from neural_render_server.scene import Scene
-from neural_render_server.training.evaluate import evaluate
+from neural_render_server.evaluation.evaluate import evaluate
 from neural_render_server.training.options import TrainOptions
 from neural_render_server.training.trainer import train
 
@@ -22,7 +22,7 @@ STEPS = 60
 
 
 def options(capture: Path, scene: Path, **changes: Any) -> TrainOptions:
-    values: dict[str, Any] = {"preset": "small", "steps": STEPS, "options": {"gaussians": 1500}}
+    values: dict[str, Any] = {"preset": "small", "steps": STEPS, "options": {"count": 1500}}
     return TrainOptions(str(capture), str(scene), **{**values, **changes})
 
 
@@ -151,7 +151,7 @@ def test_a_folder_with_other_files_is_not_used(tiny_film: Path, tmp_path: Path) 
 
 def test_resume_with_other_options_is_refused(tiny_film: Path, trained: Path) -> None:
     with pytest.raises(SceneError, match="another config"):
-        changed = options(tiny_film, trained, resume=True, options={"gaussians": 999})
+        changed = options(tiny_film, trained, resume=True, options={"count": 999})
         train(changed, lambda event: None, Control())
 
 
@@ -166,7 +166,7 @@ def test_resume_without_a_checkpoint(tiny_film: Path, tmp_path: Path) -> None:
         ({"method": "magic"}, OptionError, "no method 'magic'"),
         ({"preset": "huge"}, OptionError, "no preset 'huge'"),
         ({"options": {"speed": 1}}, OptionError, "no option 'speed'"),
-        ({"options": {"gaussians": "many"}}, OptionError, "gaussians"),
+        ({"options": {"count": "many"}}, OptionError, "count"),
         ({"device": "cuda:99"}, OptionError, "cuda"),
         ({"test_cameras": ("cam99",)}, CaptureError, "cam99"),
         ({"timesteps": (10, 20)}, CaptureError, "timesteps"),

@@ -1,0 +1,1 @@
+"""Judging trained scenes: metrics beyond the trainer's, comparisons, and the HTML report."""
