@@ -62,14 +62,14 @@ INPUTS = (
     GroupInput(
         "Softness",
         "NodeSocketFloat",
-        0.02,
+        0.05,
         "Depth range, in scene units, over which field and CG fade into each other where they cut",
     ),
     GroupInput("Shadow", "NodeSocketFloat", 1.0, "How strongly CG shadows darken the field", 0.0, 1.0),
     GroupInput(
         "Shadow Reach",
         "NodeSocketFloat",
-        0.3,
+        0.5,
         "How far in front of the shadow catcher, in scene units, the field still receives its shadow",
     ),
 )

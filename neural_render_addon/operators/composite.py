@@ -76,7 +76,9 @@ class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
 
     def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
         if not compositing.remove(context.scene, field):
-            raise LayerError(f"{field.name!r} is not in this scene's compositor; press Set Up Compositing first")
+            raise LayerError(
+                f"{field.name!r} is not in this scene's compositor; press Set Up Compositing first"
+            )
         return ()
 
 

@@ -90,7 +90,7 @@ def smoothstep(t: np.ndarray) -> np.ndarray:
 
 
 def merge(
-    field, field_depth, cg, cg_depth, softness=0.02, catcher=None, shadow=1.0, reach=0.3, scale=1.0
+    field, field_depth, cg, cg_depth, softness=0.05, catcher=None, shadow=1.0, reach=0.5, scale=1.0
 ) -> np.ndarray:
     """The depth merge as compositor_nodes.py states it, in float64; layers premultiplied, (H, W, 4)."""
     field, cg = field.astype(np.float64), cg.astype(np.float64)
