@@ -47,12 +47,14 @@ class GaussianCloud:
 class SurfacePoints:
     """Coloured points found on surfaces, each seen at a timestep, or always (``timesteps`` is -1).
 
-    ``positions`` (N, 3) and ``colors`` (N, 3) float32, ``timesteps`` (N,) int64.
+    ``positions`` (N, 3), ``colors`` (N, 3) and ``velocities`` (N, 3, units a second) float32,
+    ``timesteps`` (N,) int64.
     """
 
     positions: Float32Array
     colors: Float32Array
     timesteps: npt.NDArray[np.int64]
+    velocities: Float32Array
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -64,12 +66,14 @@ class SurfacePoints:
 
     def take(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> SurfacePoints:
         """The points that ``index`` (whole numbers or a mask) picks."""
-        return SurfacePoints(self.positions[index], self.colors[index], self.timesteps[index])
+        return SurfacePoints(
+            self.positions[index], self.colors[index], self.timesteps[index], self.velocities[index]
+        )
 
     @staticmethod
     def empty() -> SurfacePoints:
         nothing = np.zeros((0, 3), dtype=np.float32)
-        return SurfacePoints(nothing, nothing, np.zeros(0, dtype=np.int64))
+        return SurfacePoints(nothing, nothing, np.zeros(0, dtype=np.int64), nothing)
 
     @staticmethod
     def join(parts: Sequence[SurfacePoints]) -> SurfacePoints:

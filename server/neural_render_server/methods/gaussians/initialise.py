@@ -12,10 +12,11 @@ from scipy.spatial import cKDTree
 from ..base import Report, TrainingViews
 from .cloud import STATIC_EXTENT, Float32Array, GaussianCloud, SurfacePoints
 from .depth_range import depth_ranges
-from .motion import nearest_point_velocities
+from .filling import filled_points
+from .moving_surfaces import moving_surfaces
 from .random_start import CONSISTENT_TRIALS, hull_points, random_points
 from .rig import spread_out
-from .surfaces import DepthRanges, moving_surfaces, still_surfaces
+from .surfaces import DepthRanges, still_surfaces
 from .working_views import WorkingViews, still_images
 
 __all__ = ["GaussianCloud", "initial_gaussians"]
@@ -29,8 +30,12 @@ EXTENT_IN_STEPS = 0.6
 # Standard deviation of a Gaussian, in distances to the nearest other one at its timestep.
 SCALE_IN_SPACINGS = 0.8
 START_OPACITY = 0.5
+# Random points hide the scene behind them, so that they start as faint as in 3DGS (Kerbl et al. 2023).
+RANDOM_OPACITY = 0.1
 # Stereo failed where it found less than this share of the points wanted.
 STEREO_FAILED_SHARE = 0.25
+# Share of the Gaussians that may be the capture's own points.
+SPARSE_SHARE = 0.4
 # Views whose depth maps are swept in a still scene, at most.
 STILL_REFERENCES = 64
 
@@ -66,18 +71,16 @@ def initial_gaussians(
     random = np.random.default_rng(seed)
     scene = _prepare(views, report)
     timesteps = scene.working.timesteps[:: max(1, time_step)]
-    if start == "plane-sweep":
-        points = _stereo_points(scene, timesteps, report)
-        points = SurfacePoints.join(
-            [points, *_where_stereo_failed(scene, points, timesteps, count, random, report)]
-        )
-    else:
-        points = _random_everywhere(scene, timesteps, count, random)
-    points = _chosen(points, count, random)
-    velocities = nearest_point_velocities(points, views.times, report)
     if start == "random":
-        velocities[:] = 0.0
-    return _cloud(points, velocities, views.times, timesteps)
+        points = _chosen(_random_everywhere(scene, timesteps, count, random), count, random)
+        return _cloud(points, RANDOM_OPACITY, views.times, timesteps)
+    # the capture's own points were triangulated from the full images, so they come first
+    points = _sparse_points(views)
+    points = points.take(random.permutation(len(points))[: round(count * SPARSE_SHARE)])
+    found = _stereo_points(scene, timesteps, random, report)
+    guessed = _where_stereo_failed(scene, found, timesteps, count, random, report)
+    found = _chosen(SurfacePoints.join([found, *guessed]), count - len(points), random)
+    return _cloud(SurfacePoints.join([points, found]), START_OPACITY, views.times, timesteps)
 
 
 def _prepare(views: TrainingViews, report: Report) -> _Scene:
@@ -99,25 +102,44 @@ def _prepare(views: TrainingViews, report: Report) -> _Scene:
     return _Scene(working, images, usable, moving, depth_ranges(working, images, usable, report))
 
 
-def _stereo_points(scene: _Scene, timesteps: npt.NDArray[np.int64], report: Report) -> SurfacePoints:
+def _sparse_points(views: TrainingViews) -> SurfacePoints:
+    """The capture's own points, without those at infinity."""
+    if views.points is None:
+        return SurfacePoints.empty()
+    positions = views.points.positions.astype(np.float32)
+    points = SurfacePoints(
+        positions,
+        views.points.colors.astype(np.float32) / np.float32(255.0),
+        np.full(len(positions), -1, dtype=np.int64),
+        np.zeros_like(positions),
+    )
+    return points.take(np.flatnonzero(np.isfinite(positions).all(axis=1)))
+
+
+def _stereo_points(
+    scene: _Scene, timesteps: npt.NDArray[np.int64], random: np.random.Generator, report: Report
+) -> SurfacePoints:
     working = scene.working
     references = spread_out(working.cameras, STILL_REFERENCES)
     found, maps = still_surfaces(
         working.cameras, scene.images, scene.usable, scene.ranges, references, report
     )
+    still_pixels = {index: scene.usable[index] & ~scene.moving[index] for index in maps}
+    always = dict.fromkeys(maps, -1)
     parts = [found]
     if working.is_static_rig and maps:
+        parts.append(filled_points(maps, scene.images, still_pixels, scene.ranges, always))
         steps = [int(step) for step in timesteps]
         parts.append(moving_surfaces(working, scene.moving, maps, scene.ranges, steps, report))
-    sparse = working.views.points
-    if sparse is not None:
-        parts.append(
-            SurfacePoints(
-                sparse.positions.astype(np.float32),
-                sparse.colors.astype(np.float32) / np.float32(255.0),
-                np.full(len(sparse.positions), -1, dtype=np.int64),
-            )
-        )
+    elif len(working.timesteps) > 1:
+        # What cameras at different times do not agree on may move, or have no texture: some of each.
+        moves = {index: random.random(mask.shape) < MOVING_SHARE for index, mask in still_pixels.items()}
+        own = {index: int(working.timesteps_of(index)[0]) for index in maps}
+        for chosen, labels in ((True, own), (False, always)):
+            wanted = {index: mask & (moves[index] == chosen) for index, mask in still_pixels.items()}
+            parts.append(filled_points(maps, scene.images, wanted, scene.ranges, labels))
+    else:
+        parts.append(filled_points(maps, scene.images, still_pixels, scene.ranges, always))
     points = SurfacePoints.join(parts)
     return points.take(np.flatnonzero(np.isfinite(points.positions).all(axis=1)))
 
@@ -192,7 +214,7 @@ def _chosen(points: SurfacePoints, count: int, random: np.random.Generator) -> S
 
 def _cloud(
     points: SurfacePoints,
-    velocities: Float32Array,
+    opacity: float,
     times: npt.NDArray[np.float64],
     timesteps: npt.NDArray[np.int64],
 ) -> GaussianCloud:
@@ -205,9 +227,9 @@ def _cloud(
         positions=points.positions,
         time_centers=centers.astype(np.float32),
         time_extents=extents.astype(np.float32),
-        velocities=velocities,
+        velocities=np.where(is_static[:, None], np.float32(0.0), points.velocities),
         scales=_spacings(points) * np.float32(SCALE_IN_SPACINGS),
-        opacities=np.full(len(points), START_OPACITY, dtype=np.float32),
+        opacities=np.full(len(points), opacity, dtype=np.float32),
         colors=points.colors,
     )
 

@@ -1,44 +1,93 @@
-"""Velocities of points that were found anew at every sampled timestep."""
+"""Velocities in space from how pixels move in several cameras (scene flow from optical flow)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from ..base import Report
-from .cloud import Float32Array, SurfacePoints
+from ...cameras import Camera
 
-# Colour counts beside position when a point is sought again: this many scene radii for the whole range.
-COLOR_WEIGHT = 0.07
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+
+# Share of a camera's own strength given to resting in a direction that no camera sees (its depth).
+REST_WEIGHT = 0.02
 # A velocity is the median over this many neighbouring points.
 SMOOTHING_NEIGHBOURS = 9
 
 
-def nearest_point_velocities(
-    points: SurfacePoints, times: npt.NDArray[np.float64], report: Report
-) -> Float32Array:
-    """(N, 3) velocity of every moving point, in units a second; static points rest.
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV's flow searches each thread's stripe by itself, so that its result depends on their number."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
-    A point goes to the one nearest in position and colour at the next sampled timestep (the last
-    timestep looks back), and takes the median of its neighbours' displacements.
+
+def image_flow(first: Float32Array, second: Float32Array) -> Float32Array:
+    """(H, W, 2) pixels that each pixel of ``first`` moves right and down until ``second``.
+
+    Dense inverse search (Kroeger et al., ECCV 2016), down to single pixels since the images are small.
     """
-    velocities = np.zeros((len(points), 3), dtype=np.float32)
-    steps = np.unique(points.timesteps[~points.is_static])
-    if len(steps) < 2:
-        return velocities
-    positions = points.positions[~points.is_static]
-    radius = float(np.median(np.linalg.norm(positions - np.median(positions, axis=0), axis=1)))
-    features = np.concatenate([points.positions, points.colors * np.float32(COLOR_WEIGHT * radius)], axis=1)
-    members = {int(step): np.flatnonzero(points.timesteps == step) for step in steps}
-    for done, step in enumerate(steps):
-        report("Following what moves", done / len(steps))
-        target = steps[done + 1] if done + 1 < len(steps) else steps[done - 1]
-        here, there = members[int(step)], members[int(target)]
-        _, found = cKDTree(features[there]).query(features[here])
-        displacement = points.positions[there[found]] - points.positions[here]
-        near = min(SMOOTHING_NEIGHBOURS, len(here))
-        _, neighbours = cKDTree(points.positions[here]).query(points.positions[here], k=near)
-        smooth = np.median(displacement[np.reshape(neighbours, (len(here), near))], axis=1)
-        velocities[here] = smooth / np.float32(times[target] - times[step])
-    return velocities
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
+    with _one_thread():
+        return np.asarray(search.calc(_gray(first), _gray(second), None), dtype=np.float32)
+
+
+def _gray(image: Float32Array) -> npt.NDArray[np.uint8]:
+    gray = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
+    return np.asarray(gray * 255.0, dtype=np.uint8)
+
+
+class SceneFlow:
+    """Least squares for the displacement of N points from the flow seen in the cameras that see them.
+
+    A camera with projection pi says ``(d pi / d x) displacement = flow``; every camera adds its two
+    equations for each point it sees (Vedula et al., "Three-dimensional scene flow", ICCV 1999).
+    """
+
+    def __init__(self, points: FloatArray) -> None:
+        self._points = points
+        self._normal = np.zeros((len(points), 3, 3))
+        self._right = np.zeros((len(points), 3))
+
+    def add(
+        self, camera: Camera, flow: Float32Array, seen: npt.NDArray[np.bool_], pixels: npt.NDArray[np.int64]
+    ) -> None:
+        """Add a camera's ``flow`` (H, W, 2), at ``pixels`` (N, 2) (row, column), for points ``seen`` (N,)."""
+        pose = camera.world_to_camera_opencv()
+        inside = self._points[seen] @ pose[:3, :3].T + pose[:3, 3]
+        depth = inside[:, 2:]
+        # rows of the projection's Jacobian, in world axes
+        along_x = camera.fl_x / depth * (pose[0, :3] - inside[:, :1] / depth * pose[2, :3])
+        along_y = camera.fl_y / depth * (pose[1, :3] - inside[:, 1:2] / depth * pose[2, :3])
+        jacobian = np.stack([along_x, along_y], axis=1)
+        moved = flow[pixels[seen, 0], pixels[seen, 1]].astype(np.float64)
+        self._normal[seen] += np.einsum("nij,nik->njk", jacobian, jacobian)
+        self._right[seen] += np.einsum("nij,ni->nj", jacobian, moved)
+
+    def displacements(self) -> FloatArray:
+        """(N, 3) displacement of every point; directions that no camera saw rest."""
+        strength = np.trace(self._normal, axis1=1, axis2=2) / 3.0
+        rest = (REST_WEIGHT * strength + 1e-12)[:, None, None] * np.eye(3)
+        result: FloatArray = np.linalg.solve(self._normal + rest, self._right[..., None])[..., 0]
+        return result
+
+
+def smoothed(positions: Float32Array, values: Float32Array) -> Float32Array:
+    """(N, 3) median of ``values`` (N, 3) over the nearest points of each position, itself among them."""
+    if len(positions) == 0:
+        return values
+    near = min(SMOOTHING_NEIGHBOURS, len(positions))
+    _, neighbours = cKDTree(positions).query(positions, k=near)
+    result: Float32Array = np.median(values[np.reshape(neighbours, (len(positions), near))], axis=1)
+    return result

@@ -25,6 +25,8 @@ CONSISTENT_TRIALS = 24
 HULL_TRIALS = 64
 # A pixel shows something moving where it differs by more than this from the still image (sum of channels).
 FOREGROUND_DIFFERENCE = 0.15
+# More than any number of cameras that see no difference can average out.
+_BLOCKING_COST = 1e6
 
 
 def random_points(
@@ -56,7 +58,7 @@ def random_points(
             wanted = image[pixels[:, 0], pixels[:, 1]]
             for trial in range(trials):
                 positions = unproject(cameras[index], pixels, depths[:, trial])
-                cost[:, trial] = _color_difference(positions, wanted, cameras, images, others)
+                cost[:, trial] = _color_difference(positions, wanted, cameras, images, ranges, others)
         chosen = np.take_along_axis(depths, cost.argmin(axis=1)[:, None], axis=1)[:, 0]
         parts.append(colored_points(unproject(cameras[index], pixels, chosen), image, pixels, timestep))
     points = SurfacePoints.join(parts)
@@ -125,13 +127,17 @@ def _color_difference(
     wanted: Float32Array,
     cameras: Mapping[int, Camera],
     images: Mapping[int, Float32Array],
+    ranges: DepthRanges,
     others: list[int],
 ) -> npt.NDArray[np.float64]:
-    """(N,) mean truncated difference to the cameras that see each position, COST_LIMIT where none does."""
+    """(N,) mean truncated difference to the cameras that see each position, COST_LIMIT where none does.
+
+    What would stand right before another camera costs more than anything else.
+    """
     total, count = np.zeros(len(positions)), np.zeros(len(positions))
     for other in others:
-        in_view, row, column, _ = locate(positions, cameras[other])
-        difference = np.abs(images[other][row, column] - wanted).sum(axis=1)
-        total += in_view * np.minimum(difference, COST_LIMIT)
+        in_view, row, column, depth = locate(positions, cameras[other])
+        difference = np.minimum(np.abs(images[other][row, column] - wanted).sum(axis=1), COST_LIMIT)
+        total += in_view * np.where(depth < ranges[other][0], _BLOCKING_COST, difference)
         count += in_view
     return np.where(count > 0, total / np.maximum(count, 1.0), COST_LIMIT)

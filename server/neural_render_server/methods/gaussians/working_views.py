@@ -74,6 +74,14 @@ class WorkingViews:
     def image(self, camera: int, timestep: int) -> Float32Array:
         return self._small(self._view_of[camera, timestep]).astype(np.float32) / np.float32(255.0)
 
+    def images_at(self, timestep: int) -> dict[int, Float32Array]:
+        """The images of all cameras that have this timestep, by camera."""
+        return {
+            camera: self.image(camera, timestep)
+            for camera in self.camera_indices
+            if self.has(camera, timestep)
+        }
+
     def usable(self, camera: int, timestep: int) -> BoolArray:
         """(H, W) True where the pixel shows the scene: mostly opaque and not masked out."""
         index = self._view_of[camera, timestep]

@@ -1,0 +1,251 @@
+"""The start of the Gaussians, on a small scene of textured planes rendered here by ray intersection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from neural_render_server.cameras import Camera
+from neural_render_server.captures.capture import PointCloud
+from neural_render_server.errors import Cancelled
+from neural_render_server.methods.gaussians.cloud import GaussianCloud
+from neural_render_server.methods.gaussians.initialise import initial_gaussians
+
+WIDTH, HEIGHT = 96, 72
+FPS = 24.0
+# The scene: a wall in the plane y = 2 and a square before it in the plane y = 0 that moves along x.
+WALL, SQUARE_SIZE, SPEED = 2.0, 0.8, 1.5
+
+
+def look_at(position: list[float], target: list[float]) -> np.ndarray:
+    backward = np.subtract(position, target)
+    backward = backward / np.linalg.norm(backward)
+    right = np.cross([0.0, 0.0, 1.0], backward)
+    right /= np.linalg.norm(right)
+    matrix = np.eye(4)
+    matrix[:3] = np.stack([right, np.cross(backward, right), backward, np.array(position)], axis=1)
+    return matrix
+
+
+def texture(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    color = np.zeros((*x.shape, 3))
+    for _ in range(16):
+        frequency, phase = random.uniform(-14, 14, size=2), random.uniform(0, 2 * np.pi, size=3)
+        color += np.sin(frequency[0] * x[..., None] + frequency[1] * y[..., None] + phase)
+    return np.clip(0.5 + 0.12 * color, 0, 1)
+
+
+def render(camera: Camera, time: float, with_wall: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Colour (H, W, 3) uint8 and whether a surface is hit (H, W)."""
+    origin, direction = (array.astype(np.float64) for array in camera.rays())
+
+    def hit(plane: float) -> np.ndarray:
+        return origin + direction * ((plane - origin[..., 1:2]) / direction[..., 1:2])
+
+    wall, square = hit(WALL), hit(0.0)
+    x, z = square[..., 0] - SPEED * time, square[..., 2]
+    on_square = (np.abs(x) < SQUARE_SIZE / 2) & (np.abs(z) < SQUARE_SIZE / 2)
+    color = np.where(on_square[..., None], texture(x, z, 1), texture(wall[..., 0], wall[..., 2], 2))
+    opaque = on_square | with_wall
+    return (np.where(opaque[..., None], color, 0.0) * 255).round().astype(np.uint8), opaque
+
+
+@dataclass
+class Views:
+    """Training views in memory."""
+
+    cameras: list[Camera]
+    times: np.ndarray
+    camera_indices: np.ndarray
+    timestep_indices: np.ndarray
+    images: list[np.ndarray]
+    alphas: list[np.ndarray] | None = None
+    near_far: np.ndarray | None = None
+    points: PointCloud | None = None
+    masks: list[np.ndarray] | None = field(default=None)
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.alphas is not None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rgb(self, index: int) -> np.ndarray:
+        return self.images[index]
+
+    def alpha(self, index: int) -> np.ndarray | None:
+        return None if self.alphas is None else self.alphas[index]
+
+    def mask(self, index: int) -> np.ndarray | None:
+        return None if self.masks is None else self.masks[index]
+
+
+def film(positions: list[list[float]], timesteps: int, one_each: bool = False, wall: bool = True) -> Views:
+    """Film the scene from ``positions``; ``one_each`` gives every camera one timestep of its own."""
+    cameras = [
+        Camera(WIDTH, HEIGHT, 80.0, 80.0, WIDTH / 2, HEIGHT / 2, look_at(position, [0.0, 0.5, 0.0]))
+        for position in positions
+    ]
+    if one_each:
+        pairs = [(k, k) for k in range(len(cameras))]
+    else:
+        pairs = [(k, step) for k in range(len(cameras)) for step in range(timesteps)]
+    frames = [render(cameras[k], step / FPS, wall) for k, step in pairs]
+    return Views(
+        cameras,
+        np.arange(timesteps) / FPS,
+        np.array([k for k, _ in pairs]),
+        np.array([step for _, step in pairs]),
+        [color for color, _ in frames],
+        None if wall else [(opaque * 255).astype(np.uint8) for _, opaque in frames],
+    )
+
+
+ARC = [[x, -3.0 + 0.15 * x * x, z] for z in (-0.3, 0.4) for x in (-1.2, -0.6, 0.0, 0.6, 1.2)]
+
+
+def quiet(message: str, fraction: float) -> None:
+    assert 0.0 <= fraction <= 1.0, message
+
+
+def start(views: Views, count: int = 2000, kind: str = "plane-sweep", seed: int = 0) -> GaussianCloud:
+    cloud = initial_gaussians(views, count, seed, quiet, kind, 1)  # type: ignore[arg-type]
+    for name in ("positions", "time_centers", "time_extents", "velocities", "scales", "opacities", "colors"):
+        values = getattr(cloud, name)
+        assert values.dtype == np.float32 and np.isfinite(values).all(), name
+        assert len(values) == len(cloud) <= count
+    assert (cloud.scales > 0).all() and (cloud.time_extents > 0).all()
+    assert cloud.colors.min() >= 0 and cloud.colors.max() <= 1
+    return cloud
+
+
+@pytest.fixture(scope="module")
+def moving_views() -> Views:
+    views = film(ARC, 8)
+    views.near_far = np.tile([1.5, 9.0], (len(ARC), 1))
+    return views
+
+
+@pytest.fixture(scope="module")
+def moving_cloud(moving_views: Views) -> GaussianCloud:
+    return start(moving_views)
+
+
+def test_static_points_lie_on_the_wall(moving_cloud: GaussianCloud) -> None:
+    positions = moving_cloud.positions[moving_cloud.is_static]
+    assert len(positions) > 500
+    assert np.median(np.abs(positions[:, 1] - WALL)) < 0.05
+    assert np.mean(np.abs(positions[:, 1] - WALL) < 0.3) > 0.9
+
+
+def test_moving_points_lie_on_the_square_at_their_time_and_move_with_it(moving_cloud: GaussianCloud) -> None:
+    moving = ~moving_cloud.is_static
+    positions, times = moving_cloud.positions[moving], moving_cloud.time_centers[moving]
+    assert np.count_nonzero(moving) > 300
+    assert set(np.unique((times * FPS).round().astype(int))) == set(range(8))
+    assert np.median(np.abs(positions[:, 1])) < 0.05
+    assert np.median(np.abs(positions[:, 0] - SPEED * times)) < 0.4 * SQUARE_SIZE
+    np.testing.assert_allclose(np.median(moving_cloud.velocities[moving], axis=0), [SPEED, 0, 0], atol=0.25)
+    assert (moving_cloud.velocities[~moving] == 0).all()
+
+
+def test_points_have_the_colours_a_held_out_camera_sees(moving_cloud: GaussianCloud) -> None:
+    pose = look_at([0.3, -2.9, 0.05], [0.0, 0.5, 0.0])
+    held_out = Camera(WIDTH, HEIGHT, 80.0, 80.0, WIDTH / 2, HEIGHT / 2, pose)
+    image, _ = render(held_out, 0.0)
+    first = moving_cloud.time_centers < 0.5 / FPS
+    pixels, depth = held_out.project(moving_cloud.positions[first])
+    inside = (depth > 0) & (pixels >= 0).all(axis=1) & (pixels < [WIDTH, HEIGHT]).all(axis=1)
+    column, row = pixels[inside].astype(int).T
+    error = np.abs(image[row, column] / 255.0 - moving_cloud.colors[first][inside])
+    assert np.median(error) < 0.06
+
+
+def test_same_seed_same_start_and_another_seed_another(
+    moving_views: Views, moving_cloud: GaussianCloud
+) -> None:
+    again, other = start(moving_views), start(moving_views, seed=1)
+    np.testing.assert_array_equal(again.positions, moving_cloud.positions)
+    np.testing.assert_array_equal(again.velocities, moving_cloud.velocities)
+    assert not np.array_equal(other.positions, moving_cloud.positions)
+
+
+def test_random_start_fills_the_depth_range_and_rests(moving_views: Views) -> None:
+    cloud = start(moving_views, kind="random")
+    assert len(cloud) == 2000 and (cloud.velocities == 0).all()
+    distance = np.abs(cloud.positions[:, 1] + 3.0)
+    assert distance.min() < 2.0 and distance.max() > 6.0
+
+
+def test_depth_range_is_found_where_none_is_stated() -> None:
+    cloud = start(film(ARC, 1))
+    assert cloud.is_static.all() and len(cloud) == 2000
+    on_a_surface = np.minimum(np.abs(cloud.positions[:, 1] - WALL), np.abs(cloud.positions[:, 1]))
+    assert np.median(on_a_surface) < 0.05
+
+
+def test_transparent_pixels_give_no_points() -> None:
+    cloud = start(film(ARC, 1, wall=False))
+    assert len(cloud) > 300
+    assert np.median(np.abs(cloud.positions[:, 1])) < 0.05
+    assert np.abs(cloud.positions[:, [0, 2]]).max() < 0.75 * SQUARE_SIZE
+
+
+def test_masked_pixels_give_no_points() -> None:
+    views = film(ARC, 1)
+    views.near_far = np.tile([1.5, 9.0], (len(ARC), 1))
+    usable = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    usable[:, : WIDTH // 2] = True
+    views.masks = [usable] * len(views)
+    cloud = start(views)
+    pixels, _ = views.cameras[2].project(cloud.positions)
+    assert len(cloud) > 100
+    # the cameras are turned towards the middle, so that their left halves are not quite the same
+    assert np.mean(pixels[:, 0] < 0.7 * WIDTH) > 0.95
+
+
+def test_sparse_points_of_the_capture_join_the_start() -> None:
+    views = film(ARC[:1], 1)
+    random = np.random.default_rng(3)
+    positions = random.uniform([-1, WALL, -1], [1, WALL, 1], size=(400, 3)).astype(np.float32)
+    views.points = PointCloud(positions, np.full((400, 3), 128, dtype=np.uint8))
+    cloud = start(views, count=5000)
+    nearest = np.linalg.norm(cloud.positions[:, None] - positions[None], axis=2).min(axis=0)
+    assert nearest.max() < 1e-5
+
+
+def test_few_cameras_wide_apart_get_a_hull_of_what_moves() -> None:
+    views = film([[3.0, -1.2, 0.1], [-3.0, -1.2, 0.2], [0.0, -3.2, 0.3]], 6)
+    cloud = start(views)
+    moving = ~cloud.is_static
+    assert len(cloud) > 1000 and np.count_nonzero(moving) > 200
+    offsets = cloud.positions[moving] - np.array([SPEED, 0, 0]) * cloud.time_centers[moving, None]
+    # the hull is fatter than the square, but around it
+    assert np.median(np.abs(offsets), axis=0).max() < SQUARE_SIZE
+    # nothing blocks a camera
+    for camera in views.cameras:
+        assert np.linalg.norm(cloud.positions - camera.position, axis=1).min() > 0.4
+
+
+def test_one_moving_camera() -> None:
+    path = [[x, -3.0, 0.3 * np.sin(3 * x)] for x in np.linspace(-1.0, 1.0, 14)]
+    cloud = start(film(path, len(path), one_each=True))
+    static = cloud.is_static
+    assert np.count_nonzero(static) > 300 and np.count_nonzero(~static) > 50
+    assert np.median(np.abs(cloud.positions[static, 1] - WALL)) < 0.1
+
+
+def test_a_single_view_still_starts() -> None:
+    assert len(start(film(ARC[:1], 1))) > 0
+
+
+def test_cancelling_passes_through(moving_views: Views) -> None:
+    def cancel(message: str, fraction: float) -> None:
+        raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        initial_gaussians(moving_views, 100, 0, cancel, "plane-sweep", 1)
