@@ -49,8 +49,6 @@ def add_strip(scene: bpy.types.Scene, field: bpy.types.Object, frames: FrameSequ
     for frame in range(frames.start + 1, frames.end + 1):
         strip.elements.append(frames.name(frame))
     strip.colorspace_settings.name = COLOR_SPACE
-    strip.alpha_mode = "PREMUL"
-    strip.blend_type = "ALPHA_OVER"
     strip[FIELD_KEY] = field.name
 
     warnings = [gap_warning(frames)]
