@@ -12,13 +12,13 @@ import bpy
 from . import versions
 from .compositor_nodes import FRAMES_NODE, SCALE_NODE, build_group
 from .layers import FrameSequence, frame_size, gap_warning, sequence_image
+from .render_settings import apply_settings, created_tree, note_created_tree, restore_settings
 
 # Custom properties: on a group, the field object it shows; on nodes, that we made them; on our node, that we
-# connected the output because nothing else did; on the scene, the settings from before.
+# connected the output because nothing else did.
 FIELD_KEY = "neural_render_field"
 OWNED_KEY = "neural_render_owned"
 CONNECTED_KEY = "neural_render_connected"
-BEFORE_KEY = "neural_render_before"
 
 
 def find_node(scene: bpy.types.Scene, field: bpy.types.Object) -> bpy.types.Node | None:
@@ -44,13 +44,12 @@ def set_up(
     old_image = node.node_tree.nodes[FRAMES_NODE].image if node is not None else None
     image = sequence_image(old_image, frames, f"{field.name} Frames")
 
-    _remember_settings(scene, view_layer)
-    _apply_settings(scene, view_layer)
+    apply_settings(scene, view_layer)
     tree, created = versions.ensure_compositor_tree(scene)
     if created:
         for made in tree.nodes:
             made[OWNED_KEY] = True
-        _note_created_tree(scene)
+        note_created_tree(scene)
 
     if node is None:
         group = bpy.data.node_groups.new(f"Neural Render {field.name}", "CompositorNodeTree")
@@ -83,9 +82,15 @@ def remove(scene: bpy.types.Scene, field: bpy.types.Object | None = None) -> int
             bpy.data.node_groups.remove(group)
         if image is not None and image.users == 0:
             bpy.data.images.remove(image)
-    if nodes and not any(_our_nodes(scene)):
-        _restore(scene, tree)
+    if nodes and not is_set_up(scene):
+        _remove_owned_nodes(scene, tree)
+        restore_settings(scene)
     return len(nodes)
+
+
+def is_set_up(scene: bpy.types.Scene) -> bool:
+    """Whether any field, also one whose object is deleted, is in the scene's compositor."""
+    return bool(_our_nodes(scene))
 
 
 def _our_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
@@ -227,80 +232,16 @@ def _bypass(tree: bpy.types.NodeTree, node: bpy.types.Node) -> None:
                 tree.links.new(source, target)
 
 
-# Render settings
-
-
-def _remember_settings(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> None:
-    if BEFORE_KEY not in scene:
-        scene[BEFORE_KEY] = {
-            "film_transparent": scene.render.film_transparent,
-            "use_compositing": scene.render.use_compositing,
-            "compositor_device": scene.render.compositor_device,
-            "use_nodes": versions.IS_5 or scene.use_nodes,
-            "created_tree": False,
-            "view_layers": {},
-        }
-    layers = scene[BEFORE_KEY]["view_layers"]
-    if view_layer.name not in layers:
-        layers[view_layer.name] = {
-            "use_pass_z": view_layer.use_pass_z,
-            "pass_alpha_threshold": view_layer.pass_alpha_threshold,
-            "use_pass_shadow_catcher": _get_shadow_catcher(view_layer),
-        }
-
-
-def _apply_settings(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> None:
-    scene.render.film_transparent = True
-    scene.render.use_compositing = True
-    view_layer.use_pass_z = True
-    # Cycles gives surfaces fainter than this no depth; CG glass must have one to be in front of the field.
-    view_layer.pass_alpha_threshold = 0.0
-    # With this pass Cycles leaves the shadows out of the combined image, so that they are not applied twice.
-    _set_shadow_catcher(view_layer, True)
-    if bpy.app.background:
-        # Where there is no GPU, 5.x's default leaves the compositor without a result and gives no error.
-        scene.render.compositor_device = "CPU"
-
-
-def _note_created_tree(scene: bpy.types.Scene) -> None:
-    scene[BEFORE_KEY]["created_tree"] = True
-
-
-def _restore(scene: bpy.types.Scene, tree: bpy.types.NodeTree) -> None:
-    before = scene.get(BEFORE_KEY)
+def _remove_owned_nodes(scene: bpy.types.Scene, tree: bpy.types.NodeTree) -> None:
+    """Delete the nodes we made that nobody uses, and the tree if it is ours and holds nothing else."""
+    was_created = created_tree(scene)
     for node in [node for node in tree.nodes if OWNED_KEY in node]:
         in_use = any(socket.is_linked for socket in (*node.inputs, *node.outputs))
-        if in_use or (before and before["created_tree"] and node == versions.output_node(tree)):
-            continue
-        tree.nodes.remove(node)
-    if before is None:
-        return
-    if before["created_tree"] and all(OWNED_KEY in node for node in tree.nodes):
+        if not in_use and not (was_created and node == versions.output_node(tree)):
+            tree.nodes.remove(node)
+    if was_created and all(OWNED_KEY in node for node in tree.nodes):
         versions.delete_compositor_tree(scene)
-    else:
-        for node in tree.nodes:  # what is in the artist's use from here on is the artist's
-            if OWNED_KEY in node:
-                del node[OWNED_KEY]
-    if not versions.IS_5 and versions.compositor_tree(scene) is not None:
-        scene.use_nodes = bool(before["use_nodes"])
-    scene.render.film_transparent = bool(before["film_transparent"])
-    scene.render.use_compositing = bool(before["use_compositing"])
-    scene.render.compositor_device = before["compositor_device"]
-    for name, values in before["view_layers"].items():
-        layer = scene.view_layers.get(name)
-        if layer is not None:
-            layer.use_pass_z = bool(values["use_pass_z"])
-            layer.pass_alpha_threshold = values["pass_alpha_threshold"]
-            _set_shadow_catcher(layer, bool(values["use_pass_shadow_catcher"]))
-    del scene[BEFORE_KEY]
-
-
-def _get_shadow_catcher(view_layer: bpy.types.ViewLayer) -> bool:
-    cycles = getattr(view_layer, "cycles", None)  # absent while the Cycles add-on is off
-    return bool(cycles and cycles.use_pass_shadow_catcher)
-
-
-def _set_shadow_catcher(view_layer: bpy.types.ViewLayer, on: bool) -> None:
-    cycles = getattr(view_layer, "cycles", None)
-    if cycles is not None:
-        cycles.use_pass_shadow_catcher = on
+        return
+    for node in tree.nodes:  # what the artist uses from here on is the artist's
+        if OWNED_KEY in node:
+            del node[OWNED_KEY]

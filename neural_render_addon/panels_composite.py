@@ -25,6 +25,8 @@ class NEURALRENDER_PT_composite(bpy.types.Panel):
         field = chosen_field(context, required=False)
         if field is None:
             layout.label(text="Import a capture first", icon="INFO")
+            if compositing.is_set_up(context.scene):
+                layout.operator("neural_render.remove_compositing", icon="X")
             return
         settings = field.neural_render
         if not settings.render_folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import bpy
 
@@ -26,6 +27,8 @@ def rendered_frames(field: bpy.types.Object) -> FrameSequence:
 class _FieldOperator:
     """What the four operators share: they work on the chosen field and tell failures as reports."""
 
+    needs_field: ClassVar[bool] = True
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if chosen_field(context, required=False) is None:
@@ -35,7 +38,7 @@ class _FieldOperator:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            warnings = self.work(context, chosen_field(context))
+            warnings = self.work(context, chosen_field(context, self.needs_field))
         except AddonError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -73,8 +76,14 @@ class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
     bl_label = "Remove Compositing"
     bl_description = "Take the field's node out of the compositor and restore what was there before"
     bl_options = {"REGISTER", "UNDO"}
+    needs_field = False
 
-    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        # Without a field, because its object is deleted, everything of ours is taken out.
+        return compositing.is_set_up(context.scene) or super().poll(context)
+
+    def work(self, context: bpy.types.Context, field: bpy.types.Object | None) -> Iterable[str]:
         if not compositing.remove(context.scene, field):
             raise LayerError(
                 f"{field.name!r} is not in this scene's compositor; press Set Up Compositing first"

@@ -125,6 +125,16 @@ def test_nothing_to_remove(field):
         bpy.ops.neural_render.remove_strip()
 
 
+def test_a_deleted_field_is_removed_too(field, tmp_path):
+    give_frames(field, tmp_path, [1])
+    bpy.ops.neural_render.setup_compositing()
+    bpy.data.objects.remove(field)
+    assert not bpy.ops.neural_render.setup_compositing.poll()
+    assert bpy.ops.neural_render.remove_compositing() == {"FINISHED"}
+    assert not versions.uses_compositor_tree(bpy.context.scene)
+    assert not bpy.ops.neural_render.remove_compositing.poll()
+
+
 def test_no_field_is_told_before_anything_is_done(empty_scene):
     assert EXTENSION in bpy.context.preferences.addons
     assert not bpy.ops.neural_render.setup_compositing.poll()
