@@ -7,8 +7,6 @@ import torch
 
 from neural_render_server.methods.base import Method, RenderedFrame
 
-FAR = 1000.0  # the depth it tells, in capture units
-
 
 @dataclass(frozen=True)
 class PanoramaConfig:
@@ -17,10 +15,11 @@ class PanoramaConfig:
 
 
 class PanoramaMethod(Method):
-    name, label, background = "panorama", "Panorama", None
+    name, label = "panorama", "Panorama"
+    background, far = None, 1000.0  # no colour behind it; the depth it tells, in capture units
     description = "One panorama of colours a timestep, without depth: an example of a method from outside."
     config_class, presets = PanoramaConfig, {"default": {}, "small": {"rows": 48}}
-    bounds = np.full(3, -FAR), np.full(3, FAR)
+    bounds = np.full(3, -far), np.full(3, far)
 
     def initialise(self, views, seed, report):
         shape = (1, 3, len(views.times), self.config.rows, 2 * self.config.rows)
@@ -45,10 +44,9 @@ class PanoramaMethod(Method):
         return {"loss": loss.item()}
 
     def render(self, camera, time, crop=None):
-        with torch.no_grad():
-            color = self.look(camera, time).cpu().numpy()
+        color = self.look(camera, time).cpu().numpy()
         opacity = np.full(color.shape[:2], 0 if crop else 1, np.float32)  # no crop box holds infinity
-        return RenderedFrame(color * opacity[..., None], opacity, FAR * opacity)
+        return RenderedFrame(color * opacity[..., None], opacity, self.far * opacity)
 
     def tensors(self):
         return {"colors": self.colors, "times": self.times}

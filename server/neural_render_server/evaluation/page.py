@@ -16,7 +16,9 @@ from .scorer import SceneScores
 
 Pictures = Mapping[int, tuple[str, Sequence[Layers]]]  # by view number, as ``write_pictures`` returns them
 
-WORST = 6  # cards of worst views
+WORST = 8  # cards of worst views
+
+PLAYING_RATE = 24.0  # where the capture does not say its own
 
 # Columns of the table of views: the others are a click away, in the viewer.
 VIEW_MEASURES = ("psnr", "psnr_moving", "ssim", "dssim1", "dssim2", "flip", "lpips", "flicker", "mse")
@@ -112,12 +114,13 @@ def best_scene(scenes: Sequence[SceneScores], measure: Measure) -> int | None:
 
 
 def _comparison(scenes: Sequence[SceneScores]) -> str:
-    best = {measure.key: best_scene(scenes, measure) for measure in MEASURES}
-    head = "".join(f'<th class="sorts">{_labelled(measure)}</th>' for measure in MEASURES)
+    used = [measure for measure in MEASURES if any(measure.key in scene.means for scene in scenes)]
+    best = {measure.key: best_scene(scenes, measure) for measure in used}
+    head = "".join(f'<th class="sorts">{_labelled(measure)}</th>' for measure in used)
     rows = []
     for number, scene in enumerate(scenes):
-        cells = "".join(_cell(m, scene.means.get(m.key), number == best[m.key]) for m in MEASURES)
-        training = f'<br><span class="readings">{escape(_training(scene))}</span>'
+        cells = "".join(_cell(m, scene.means.get(m.key), number == best[m.key]) for m in used)
+        training = f'<div class="readings">{escape(_training(scene))}</div>'
         rows.append(f"<tr><td>{escape(scene.name)}{training}</td>{cells}</tr>")
     return f"<table><thead><tr><th>scene</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
@@ -144,6 +147,7 @@ def _viewer_data(evaluation: Evaluation, pictures: Pictures) -> dict[str, Any]:
         views.append(
             {
                 "number": index,
+                "camera": evaluation.scenes[0].views[index]["camera"],
                 "label": _view_label(evaluation, index),
                 "width": camera.width,
                 "height": camera.height,
@@ -156,6 +160,7 @@ def _viewer_data(evaluation: Evaluation, pictures: Pictures) -> dict[str, Any]:
     return {
         "scenes": [{"name": scene.name} for scene in evaluation.scenes],
         "views": views,
+        "fps": evaluation.capture.fps or PLAYING_RATE,
         "start": order.index(worst) if worst is not None else 0,
     }
 
@@ -225,15 +230,18 @@ def _over_time(evaluation: Evaluation) -> str:
 
 
 def _history(scenes: Sequence[SceneScores]) -> str:
-    """What training wrote down: quality of the preview view and the loss, over processor and wall time."""
+    """What training wrote down: the PSNR of the view it previews, and the loss."""
     charts = []
-    for x, x_label in (("seconds", "training seconds"), ("step", "step")):
-        for y, y_label in (("psnr", "PSNR of the preview view (dB)"), ("loss", "loss")):
-            series = [
-                Series(scene.name, [(p[x], p[y]) for p in scene.info.history if x in p and y in p])
-                for scene in scenes
-            ]
-            charts.append(_figure(line_chart([line for line in series if line.points], x_label, y_label)))
+    for x, x_label, y, y_label in (
+        ("seconds", "training seconds", "psnr", "preview PSNR (dB)"),
+        ("step", "step", "psnr", "preview PSNR (dB)"),
+        ("step", "step", "loss", "loss"),
+    ):
+        series = [
+            Series(scene.name, [(p[x], p[y]) for p in scene.info.history if x in p and y in p])
+            for scene in scenes
+        ]
+        charts.append(_figure(line_chart([s for s in series if len(s.points) > 1], x_label, y_label)))
     found = "".join(charts)
     return f'<h2>Training history</h2><div class="plots">{found}</div>' if found else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from importlib.metadata import entry_points
 from typing import Any
@@ -60,9 +61,14 @@ def config_schema(method: type[Method]) -> dict[str, Any]:
     """The options of a method's config: type and default of each, as JSON."""
     default = method.config_class()
     return {
-        option.name: {"type": str(option.type), "default": getattr(default, option.name)}
+        option.name: {"type": _type_name(option.type), "default": getattr(default, option.name)}
         for option in dataclasses.fields(default)
     }
+
+
+def _type_name(kind: Any) -> str:
+    """``int``, whether a config's module evaluates its annotations or not."""
+    return kind if isinstance(kind, str) else inspect.formatannotation(kind)
 
 
 def make_config(method: type[Method], preset: str, overrides: dict[str, Any]) -> Any:

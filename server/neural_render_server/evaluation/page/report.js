@@ -3,6 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const element = (id) => document.getElementById(id);
 const stage = element("stage"), first = element("first"), second = element("second");
+const MODES = ["wipe", "sides", "a", "b", "all"];
 const state = { view: 0, a: 0, b: 1, mode: "wipe", edge: 0.5 };
 
 // Every layer of a view: the truth, then each scene's render, error map and (where it was made) FLIP map.
@@ -16,10 +17,22 @@ data.scenes.forEach((scene, number) => {
     layers.push({ label: `FLIP${of}`, path: (view) => view.layers[number].flip });
   }
 });
-if (data.scenes.length > 1) { state.b = 1; }
+
+// "all" shows the truth and every scene's render at once.
+const figures = layers.slice(0, data.scenes.length + 1).map((layer) => {
+  const figure = document.createElement("figure"), image = new Image(), caption = document.createElement("figcaption");
+  caption.textContent = layer.label;
+  figure.append(image, caption);
+  element("all").append(figure);
+  return { layer, image };
+});
 
 function show() {
   const view = data.views[state.view];
+  const all = state.mode === "all";
+  element("all").style.display = all ? "grid" : "none";
+  stage.style.display = all ? "none" : "";
+  for (const { layer, image } of all ? figures : []) { image.src = layer.path(view); }
   first.src = layers[state.a].path(view);
   second.src = layers[state.b].path(view);
   const sides = state.mode === "sides", width = view.width * (sides ? 2 : 1);
@@ -41,7 +54,7 @@ function show() {
   element("readings").innerHTML = view.readings;
   element("layer-a").value = state.a;
   element("layer-b").value = state.b;
-  for (const mode of ["wipe", "sides", "a", "b"]) {
+  for (const mode of MODES) {
     element(`mode-${mode}`).setAttribute("aria-pressed", String(state.mode === mode));
   }
 }
@@ -51,11 +64,29 @@ function go(view) {
   show();
 }
 
+// Playing loops over the pictures of the present camera at the capture's rate.
+let clock = 0;
+function play() {
+  const camera = data.views[state.view].camera;
+  const own = data.views.map((_, number) => number).filter((number) => data.views[number].camera === camera);
+  if (clock || own.length < 2) {
+    clearInterval(clock);
+    clock = 0;
+  } else {
+    for (const number of own) {  // ask for them all, so that the first round is smooth too
+      for (const layer of [state.a, state.b]) { new Image().src = layers[layer].path(data.views[number]); }
+    }
+    clock = setInterval(() => go(own[(own.indexOf(state.view) + 1) % own.length]), 1000 / data.fps);
+  }
+  element("play").textContent = clock ? "pause" : "play";
+}
+element("play").addEventListener("click", play);
+
 for (const [id, key] of [["layer-a", "a"], ["layer-b", "b"]]) {
   layers.forEach((layer, number) => element(id).add(new Option(layer.label, number)));
   element(id).addEventListener("change", (event) => { state[key] = Number(event.target.value); show(); });
 }
-for (const mode of ["wipe", "sides", "a", "b"]) {
+for (const mode of MODES) {
   element(`mode-${mode}`).addEventListener("click", () => { state.mode = mode; show(); });
 }
 element("time").max = data.views.length - 1;
@@ -78,6 +109,7 @@ document.addEventListener("keydown", (event) => {
     ArrowLeft: () => go(state.view - 1),
     ArrowRight: () => go(state.view + 1),
     " ": () => { state.mode = state.mode === "a" ? "b" : "a"; show(); },
+    p: () => play(),
     w: () => { state.mode = "wipe"; show(); },
     s: () => { state.mode = "sides"; show(); },
   };
