@@ -145,8 +145,14 @@ class Client:
         }
         if crop is not None:
             body["crop"] = crop
-        response = self._request("POST", "/render", body)
-        return RenderedPlanes.from_bytes(response.content, response.headers)
+        response = self._request("POST", "/render", body, stream=True)
+        try:
+            # In one piece: ``response.content`` gathers megabytes 10 KB at a time, which takes longer
+            # than the socket.
+            content = b"".join(response.iter_content(chunk_size=None))
+        except requests.exceptions.RequestException as error:
+            raise self._lost() from error
+        return RenderedPlanes.from_bytes(content, response.headers)
 
     def register_client(self, pid: int) -> None:
         """Ask the server to stay while the process ``pid`` lives."""
@@ -202,10 +208,16 @@ class Client:
             self._local.session = session
         return self._local.session
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, stream: bool = False
+    ) -> requests.Response:
         try:
             response = self._session().request(
-                method, self.base_url + path, json=body, timeout=(CONNECT_TIMEOUT, ANSWER_TIMEOUT)
+                method,
+                self.base_url + path,
+                json=body,
+                timeout=(CONNECT_TIMEOUT, ANSWER_TIMEOUT),
+                stream=stream,
             )
         except requests.exceptions.ReadTimeout as error:
             raise ServerUnreachable(

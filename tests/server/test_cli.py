@@ -162,7 +162,7 @@ def test_wrong_usage_exits_with_2_and_says_why(run: Run, tiny_film: Path, scene:
 
 def test_every_verb_has_help_and_json() -> None:
     (verbs,) = (action for action in parser()._actions if action.dest == "verb")
-    assert list(verbs.choices) == ["capture", "train", "eval", "render", "serve", "methods"]
+    assert {"capture", "train", "eval", "render", "serve", "methods"} <= set(verbs.choices)
     for verb in verbs.choices.values():
         assert verb.description and "--json" in verb.format_help()
         assert all(action.help for action in verb._actions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import threading
 import time
@@ -110,11 +111,16 @@ def raw_planes(planes: Sequence[npt.NDArray[np.float32]], dtype: str) -> memoryv
 
     Beyond float16's range (65504) a depth becomes infinite, as that of nothing, 1e10, does.
     """
-    little_endian = np.dtype(dtype).newbyteorder("<")
-    body = np.empty(sum(plane.size for plane in planes), dtype=little_endian)
+    import torch
+
+    # torch converts with the processor's own instructions; numpy's float16 of a frame whose depth
+    # overflows takes 40 ms instead of 2.
+    body = torch.empty(sum(plane.size for plane in planes), dtype=getattr(torch, dtype))
     start = 0
-    with np.errstate(over="ignore"):
-        for plane in planes:
-            body[start : start + plane.size].reshape(plane.shape)[...] = plane
-            start += plane.size
-    return body.view(np.uint8).data
+    for plane in planes:
+        body[start : start + plane.size] = torch.from_numpy(plane).reshape(-1)
+        start += plane.size
+    values = body.numpy()
+    if sys.byteorder == "big":
+        values = values.byteswap()
+    return values.view(np.uint8).data
