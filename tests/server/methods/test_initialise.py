@@ -13,7 +13,7 @@ from neural_render_server.errors import Cancelled
 from neural_render_server.methods.gaussians.cloud import GaussianCloud
 from neural_render_server.methods.gaussians.initialise import initial_gaussians
 
-WIDTH, HEIGHT = 96, 72
+WIDTH, HEIGHT, FOCAL = 72, 54, 60.0
 FPS = 24.0
 # The scene: a wall in the plane y = 2 and a square before it in the plane y = 0 that moves along x.
 WALL, SQUARE_SIZE, SPEED = 2.0, 0.8, 1.5
@@ -33,7 +33,7 @@ def texture(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     color = np.zeros((*x.shape, 3))
     for _ in range(16):
-        frequency, phase = random.uniform(-14, 14, size=2), random.uniform(0, 2 * np.pi, size=3)
+        frequency, phase = random.uniform(-11, 11, size=2), random.uniform(0, 2 * np.pi, size=3)
         color += np.sin(frequency[0] * x[..., None] + frequency[1] * y[..., None] + phase)
     return np.clip(0.5 + 0.12 * color, 0, 1)
 
@@ -87,7 +87,7 @@ class Views:
 def film(positions: list[list[float]], timesteps: int, one_each: bool = False, wall: bool = True) -> Views:
     """Film the scene from ``positions``; ``one_each`` gives every camera one timestep of its own."""
     cameras = [
-        Camera(WIDTH, HEIGHT, 80.0, 80.0, WIDTH / 2, HEIGHT / 2, look_at(position, [0.0, 0.5, 0.0]))
+        Camera(WIDTH, HEIGHT, FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2, look_at(position, [0.0, 0.5, 0.0]))
         for position in positions
     ]
     if one_each:
@@ -105,14 +105,17 @@ def film(positions: list[list[float]], timesteps: int, one_each: bool = False, w
     )
 
 
-ARC = [[x, -3.0 + 0.15 * x * x, z] for z in (-0.3, 0.4) for x in (-1.2, -0.6, 0.0, 0.6, 1.2)]
+ARC = [[x, -3.0 + 0.15 * x * x, z] for z in (-0.3, 0.4) for x in (-1.0, -0.35, 0.35, 1.0)]
 
 
 def quiet(message: str, fraction: float) -> None:
     assert 0.0 <= fraction <= 1.0, message
 
 
-def start(views: Views, count: int = 2000, kind: str = "plane-sweep", seed: int = 0) -> GaussianCloud:
+COUNT = 1500
+
+
+def start(views: Views, count: int = COUNT, kind: str = "plane-sweep", seed: int = 0) -> GaussianCloud:
     cloud = initial_gaussians(views, count, seed, quiet, kind, 1)  # type: ignore[arg-type]
     for name in ("positions", "time_centers", "time_extents", "velocities", "scales", "opacities", "colors"):
         values = getattr(cloud, name)
@@ -125,7 +128,7 @@ def start(views: Views, count: int = 2000, kind: str = "plane-sweep", seed: int 
 
 @pytest.fixture(scope="module")
 def moving_views() -> Views:
-    views = film(ARC, 8)
+    views = film(ARC, 5)
     views.near_far = np.tile([1.5, 9.0], (len(ARC), 1))
     return views
 
@@ -146,16 +149,16 @@ def test_moving_points_lie_on_the_square_at_their_time_and_move_with_it(moving_c
     moving = ~moving_cloud.is_static
     positions, times = moving_cloud.positions[moving], moving_cloud.time_centers[moving]
     assert np.count_nonzero(moving) > 300
-    assert set(np.unique((times * FPS).round().astype(int))) == set(range(8))
+    assert set(np.unique((times * FPS).round().astype(int))) == set(range(5))
     assert np.median(np.abs(positions[:, 1])) < 0.05
     assert np.median(np.abs(positions[:, 0] - SPEED * times)) < 0.4 * SQUARE_SIZE
-    np.testing.assert_allclose(np.median(moving_cloud.velocities[moving], axis=0), [SPEED, 0, 0], atol=0.25)
+    np.testing.assert_allclose(np.median(moving_cloud.velocities[moving], axis=0), [SPEED, 0, 0], atol=0.4)
     assert (moving_cloud.velocities[~moving] == 0).all()
 
 
 def test_points_have_the_colours_a_held_out_camera_sees(moving_cloud: GaussianCloud) -> None:
     pose = look_at([0.3, -2.9, 0.05], [0.0, 0.5, 0.0])
-    held_out = Camera(WIDTH, HEIGHT, 80.0, 80.0, WIDTH / 2, HEIGHT / 2, pose)
+    held_out = Camera(WIDTH, HEIGHT, FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2, pose)
     image, _ = render(held_out, 0.0)
     first = moving_cloud.time_centers < 0.5 / FPS
     pixels, depth = held_out.project(moving_cloud.positions[first])
@@ -176,14 +179,14 @@ def test_same_seed_same_start_and_another_seed_another(
 
 def test_random_start_fills_the_depth_range_and_rests(moving_views: Views) -> None:
     cloud = start(moving_views, kind="random")
-    assert len(cloud) == 2000 and (cloud.velocities == 0).all()
+    assert len(cloud) == COUNT and (cloud.velocities == 0).all()
     distance = np.abs(cloud.positions[:, 1] + 3.0)
     assert distance.min() < 2.0 and distance.max() > 6.0
 
 
 def test_depth_range_is_found_where_none_is_stated() -> None:
     cloud = start(film(ARC, 1))
-    assert cloud.is_static.all() and len(cloud) == 2000
+    assert cloud.is_static.all() and len(cloud) == COUNT
     on_a_surface = np.minimum(np.abs(cloud.positions[:, 1] - WALL), np.abs(cloud.positions[:, 1]))
     assert np.median(on_a_surface) < 0.05
 
@@ -219,7 +222,7 @@ def test_sparse_points_of_the_capture_join_the_start() -> None:
 
 
 def test_few_cameras_wide_apart_get_a_hull_of_what_moves() -> None:
-    views = film([[3.0, -1.2, 0.1], [-3.0, -1.2, 0.2], [0.0, -3.2, 0.3]], 6)
+    views = film([[3.0, -1.2, 0.1], [-3.0, -1.2, 0.2], [0.0, -3.2, 0.3]], 4)
     cloud = start(views)
     moving = ~cloud.is_static
     assert len(cloud) > 1000 and np.count_nonzero(moving) > 200
@@ -232,7 +235,7 @@ def test_few_cameras_wide_apart_get_a_hull_of_what_moves() -> None:
 
 
 def test_one_moving_camera() -> None:
-    path = [[x, -3.0, 0.3 * np.sin(3 * x)] for x in np.linspace(-1.0, 1.0, 14)]
+    path = [[x, -3.0, 0.3 * np.sin(3 * x)] for x in np.linspace(-1.0, 1.0, 10)]
     cloud = start(film(path, len(path), one_each=True))
     static = cloud.is_static
     assert np.count_nonzero(static) > 300 and np.count_nonzero(~static) > 50
