@@ -52,7 +52,10 @@ def open_capture(path: str | Path, split: SplitOptions = SplitOptions()) -> Capt
             break
     else:
         looked_for = "; ".join(kind.looked_for for kind in FORMATS)
-        raise CaptureError(f"{path}: no capture found; looked for {looked_for}")
+        raise CaptureError(
+            f"{path}: no capture found; looked for {looked_for}. "
+            "Give the folder that holds one of these, or solve the cameras first"
+        )
     try:
         capture = kind.read(path)
     except CameraFileError as error:

@@ -115,11 +115,11 @@ class SpoolStore:
 
     def _read(self, start: int, size: int) -> Bytes:
         if hasattr(os, "pread"):
-            parts = [os.pread(self._file.fileno(), size, start)]
+            data = os.pread(self._file.fileno(), size, start)
         else:  # Windows
             self._file.seek(start)
-            parts = [self._file.read(size)]
-        values = np.frombuffer(b"".join(parts), dtype=np.uint8)
+            data = self._file.read(size)
+        values = np.frombuffer(data, dtype=np.uint8)
         if len(values) != size:
             raise CaptureError(f"{self._folder}: the decoded frames were cut off on disk; start again")
         return values

@@ -60,7 +60,9 @@ def test_dots_land_where_the_pinhole_camera_projects_them(lens: str, downscale: 
     assert np.allclose(depth, points[:, 2])
     picture = Undistorter(distorted, downscale).apply(photo_of(distorted, points))
     assert picture.shape == (ideal.height, ideal.width, 3)
-    assert np.abs(dot_positions(picture, expected) - expected).max() < 0.2
+    error = dot_positions(picture, expected) - expected
+    assert np.abs(error).max() < 0.08  # half a pixel of convention, forgotten, moves dots by up to 0.26
+    assert np.abs(error.mean(axis=0)).max() < 0.012
 
 
 def test_without_distortion_nothing_is_touched() -> None:

@@ -139,3 +139,28 @@ def test_missing_video_and_frame_are_named(film: Path, tmp_path: Path) -> None:
         probe_video(tmp_path / "none.mp4")
     with VideoReader(film) as reader, pytest.raises(CaptureError, match=f"no frame {FRAMES}"):
         reader.frame(FRAMES)
+
+
+def test_a_video_without_frames_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "empty.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    assert path.stat().st_size > 0
+    with pytest.raises(CaptureError, match=r"empty\.mkv: the video (has no frames|cannot be read)"):
+        probe_video(path)
+
+
+def test_sound_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        silence = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono"
+        )
+        silence.rate = 8000
+        container.mux(stream.encode(silence))
+        container.mux(stream.encode())
+    with pytest.raises(CaptureError, match=r"sound\.mp4: the file holds no video"):
+        probe_video(path)
