@@ -9,8 +9,8 @@ import numpy as np
 
 from .jit import inlined, kernel
 
-# Points encoded for one level before the next: their rows of features stay in the second-level cache.
-BLOCK = 2048
+# Points encoded for one level before the next: the level's entries stay in cache meanwhile.
+BLOCK = 16384
 
 
 class Kernels(NamedTuple):
