@@ -263,15 +263,23 @@ class CpuBackend:
         rows: RowGradients,
         rates: torch.Tensor,
     ) -> None:
-        arrays = [
-            tensor.detach().numpy() for tensor in (parameters, moments, steps, rows.rows, rows.gradients)
-        ]
-        rate = rates.numpy()
+        values, momenta, counts = parameters.detach().numpy(), moments.numpy(), steps.numpy()
+        row_numbers, gradients, rate = rows.rows.numpy(), rows.gradients.numpy(), rates.numpy()
         run_sliced(
             lambda low, high: optimizer.adam_rows(
-                *arrays, rate, optimizer.BETA_1, optimizer.BETA_2, optimizer.EPSILON, low, high
+                values,
+                momenta,
+                counts,
+                row_numbers,
+                gradients,
+                rate,
+                optimizer.BETA_1,
+                optimizer.BETA_2,
+                optimizer.EPSILON,
+                low,
+                high,
             ),
-            even_bounds(len(rows.rows)),
+            even_bounds(len(row_numbers)),
         )
 
 

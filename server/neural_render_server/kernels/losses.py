@@ -22,7 +22,8 @@ def ssim_window() -> npt.NDArray[np.float32]:
     """(11,) weights of the separable window, summing to one."""
     offsets = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
     weights = np.exp(-0.5 * (offsets / 1.5) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    window: npt.NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
+    return window
 
 
 _W = ssim_window()
@@ -155,8 +156,8 @@ def image_gradient(
                 for k in range(3):
                     for j in range(width * 3):
                         line[k, j] += weight * derivatives[k, other, j]
-        absolute = 0.0
-        squared = 0.0
+        absolute: Any = 0.0
+        squared: Any = 0.0
         for column in range(width):
             summed = np.float32(0.0)
             for channel in range(3):

@@ -37,6 +37,8 @@ class GaussiansConfig:
     """Weight of what shines through, for captures without alpha: walls become opaque."""
     moving_share: float = 0.7
     """Share of iterations that render only what moves in the view."""
+    moving_from: float = 0.1
+    """Fraction of the budget after which such iterations begin."""
     quarter_until: float = 0.02
     """Fraction of the budget trained at a quarter of the resolution."""
     half_until: float = 0.1

@@ -111,7 +111,7 @@ class GaussiansMethod(Method):
         truth = read_truth(views, index, camera.width, camera.height)
         used = truth.used
         tiles = None
-        if progress >= self.config.half_until and state.random.random() < self.config.moving_share:
+        if progress >= self.config.moving_from and state.random.random() < self.config.moving_share:
             moving = state.moving.of(camera_index, camera.width, camera.height)
             if moving is not None:
                 tiles, pixels = moving
@@ -171,7 +171,7 @@ class GaussiansMethod(Method):
         view = layout.make_view(camera, model.timestep(time), model.near, layout.DILATION * magnification**2)
         rendering = self._render_backend().render(rows, view, with_depth=True)
         assert rendering.depth is not None
-        opacity = 1.0 - rendering.transmittance.cpu().numpy()
+        opacity = np.float32(1.0) - rendering.transmittance.cpu().numpy()
         weighted = rendering.depth.cpu().numpy()
         depth = np.divide(weighted, opacity, out=np.zeros_like(weighted), where=opacity > 1e-6)
         return RenderedFrame(rendering.color.cpu().numpy().copy(), opacity, depth)

@@ -18,10 +18,10 @@ def tiles_touched(moving: BoolArray, width: int, height: int) -> BoolArray:
 
     ``moving`` (h, w) may be of any other size.
     """
-    resized = cv2.resize(moving.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    resized = cv2.resize(moving.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     rows, columns = -(-height // TILE), -(-width // TILE)
     padded = np.zeros((rows * TILE, columns * TILE), np.bool_)
-    padded[:height, :width] = resized
+    padded[:height, :width] = np.asarray(resized) > 0
     touched: BoolArray = padded.reshape(rows, TILE, columns, TILE).any(axis=(1, 3))
     return touched
 
