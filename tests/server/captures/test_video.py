@@ -89,6 +89,27 @@ def test_untagged_video_has_the_colour_matrix_of_its_size(
     assert np.abs(pixel - 255 * np.array([red, green, blue])).max() <= 3
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p"])
+def test_subsampled_chroma_is_interpolated(tmp_path: Path, pix_fmt: str) -> None:
+    """A hue that changes along the row comes back, neither stretched in range nor rounded down."""
+    x = np.linspace(0, 1, 64)
+    swing = 0.25 * np.sin(2 * np.pi * x)
+    red, blue = 0.5 + swing, 0.5 - swing
+    green = (0.5 - 0.299 * red - 0.114 * blue) / 0.587
+    row = np.rint(255 * np.stack([red, green, blue], axis=1)).astype(np.uint8)
+    picture = np.ascontiguousarray(np.repeat(row[None], 48, axis=0))
+    path = tmp_path / "hue.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=12, options={"crf": "1", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        difference = reader.frame(0).astype(float) - picture
+    assert np.sqrt((difference[:, 4:-4] ** 2).mean()) < 2.3
+    assert abs(difference.mean()) < 0.8
+
+
 def test_a_container_without_an_index_is_counted(make: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "film.mkv"
     make.write_video(path, [make.numbered_picture(k) for k in range(20)])
