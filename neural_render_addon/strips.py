@@ -11,8 +11,7 @@ import bpy
 
 from .layers import COLOR_SPACE, FrameSequence, frame_size, gap_warning
 
-# Custom properties: on a strip, the name of the field object; on the scene, that we switched off
-# Post Processing > Sequencer.
+# Custom properties: on a strip, the field object; on the scene, that we switched Use Sequencer off.
 FIELD_KEY = "neural_render_field"
 BEFORE_KEY = "neural_render_sequencer_before"
 
@@ -25,7 +24,7 @@ def find_strips(scene: bpy.types.Scene, field: bpy.types.Object | None = None) -
     return [
         strip
         for strip in editor.strips
-        if FIELD_KEY in strip and (field is None or strip[FIELD_KEY] == field.name)
+        if FIELD_KEY in strip and (field is None or strip[FIELD_KEY] == field)
     ]
 
 
@@ -49,7 +48,7 @@ def add_strip(scene: bpy.types.Scene, field: bpy.types.Object, frames: FrameSequ
     for frame in range(frames.start + 1, frames.end + 1):
         strip.elements.append(frames.name(frame))
     strip.colorspace_settings.name = COLOR_SPACE
-    strip[FIELD_KEY] = field.name
+    strip[FIELD_KEY] = field
 
     warnings = [gap_warning(frames)]
     if scene.render.use_sequencer and scene.camera is not None and BEFORE_KEY not in scene:

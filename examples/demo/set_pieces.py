@@ -75,10 +75,10 @@ def add_shadow_catcher(scene: bpy.types.Scene) -> None:
 
 
 def add_lights(scene: bpy.types.Scene) -> None:
-    """Light like the set's: a key from the front left, the flame's glow, a sky for metals to mirror."""
+    """Light like the set's: a key from the left, the flame's glow, a sky for metals to mirror."""
     key = bpy.data.objects.new("Key", bpy.data.lights.new("Key", "SUN"))
     key.data.energy, key.data.angle = 3.0, math.radians(6.0)
-    key.rotation_euler = Vector((0.45, 0.55, -0.8)).to_track_quat("-Z", "Y").to_euler()
+    key.rotation_euler = Vector((0.7, 0.0, -0.75)).to_track_quat("-Z", "Y").to_euler()
     flame = bpy.data.objects.new("Flame Light", bpy.data.lights.new("Flame Light", "POINT"))
     flame.data.energy, flame.data.color, flame.data.shadow_soft_size = 25.0, (1.0, 0.55, 0.2), 0.15
     flame.location = FLAME

@@ -46,6 +46,7 @@ def test_added_again_it_is_replaced_on_its_channel(scene, tmp_path):
     strips.add_strip(scene, field, write_frames(tmp_path, [1, 2]))
     first = strips.find_strips(scene, field)
     assert len(first) == 1 and first[0].channel == 4
+    field.name = "Renamed"
     strips.add_strip(scene, field, write_frames(tmp_path, [1, 2, 3]))
     (strip,) = strips.find_strips(scene, field)
     assert (strip.channel, len(strip.elements), len(editor.strips)) == (4, 3, 2)
