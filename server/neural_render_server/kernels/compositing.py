@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
-from . import compositing_cpu as cpu
+from . import compositing_cpu
 from . import compositing_reference as reference
 from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+
+cpu: Any = compositing_cpu  # compiled functions have no types
 
 Rendered = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from . import ray_marching_cpu
 from . import ray_marching_reference as reference
 from .march_steps import MarchSteps
-from .ray_marching_cpu import march as march_kernel
 from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+
+march_kernel: Any = ray_marching_cpu.march  # compiled functions have no types
 
 
 def march(

@@ -32,7 +32,7 @@ def march(
         return torch.zeros(len(rays_o) + 1, dtype=torch.int64, device=rays_o.device), empty, empty
     t_start, dt = torch.stack(starts, dim=1), torch.stack(lengths, dim=1)  # (R, S)
     kept = torch.zeros_like(t_start, dtype=torch.bool)
-    for chunk in torch.arange(len(rays_o), device=rays_o.device).split(4096):
+    for chunk in torch.split(torch.arange(len(rays_o), device=rays_o.device), 4096):
         middle = t_start[chunk] + 0.5 * dt[chunk]
         points = rays_o[chunk, None] + middle[..., None] * rays_d[chunk, None]
         level, cell = locate(points, cascades, resolution)

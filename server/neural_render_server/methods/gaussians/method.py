@@ -144,8 +144,8 @@ class GaussiansMethod(Method):
         )
         if not math.isfinite(loss.value) or not bool(torch.isfinite(rows.gradients.sum())):
             raise TrainingError(
-                f"the loss is not a number at step {state.iteration}; resume from the last checkpoint "
-                "with a smaller learning_rate"
+                f"the loss is not a number at step {state.iteration}; the last checkpoint is kept, but train "
+                "anew with a smaller learning_rate"
             )
         rates = schedule.learning_rates(self.config, progress, model.distance).to(self.device)
         backend.adam(model.alive, state.moments, state.steps, rows, rates)
