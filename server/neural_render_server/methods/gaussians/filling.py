@@ -51,10 +51,12 @@ def filled_points(
     wanted: Mapping[int, BoolArray],
     ranges: DepthRanges,
     timesteps: Mapping[int, int],
+    empty: Mapping[int, BoolArray],
 ) -> SurfacePoints:
     """Points at the ``wanted`` (H, W) pixels of each camera's depth map that it knows nothing certain about.
 
-    What another camera sees through is left out. ``timesteps`` labels each camera's points (-1: static).
+    What another camera sees through is left out, and what it sees as ``empty`` (H, W). ``timesteps``
+    labels each camera's points (-1: static).
     """
     cameras = {index: depth_map.camera for index, depth_map in maps.items()}
     parts: list[SurfacePoints] = []
@@ -66,6 +68,8 @@ def filled_points(
         points = unproject(depth_map.camera, pixels, depth[pixels[:, 0], pixels[:, 1]])
         possible = np.ones(len(points), dtype=bool)
         for other in choose_neighbours(index, cameras, middle_depth(*ranges[index]), CHECKS):
-            possible &= ~compare(points, maps[other]).contradicts
+            comparison = compare(points, maps[other])
+            row, column = comparison.pixels.T
+            possible &= ~comparison.contradicts & ~(comparison.in_view & empty[other][row, column])
         parts.append(colored_points(points[possible], images[index], pixels[possible], timesteps[index]))
     return SurfacePoints.join(parts)

@@ -126,9 +126,11 @@ def _stereo_points(
     )
     still_pixels = {index: scene.usable[index] & ~scene.moving[index] for index in maps}
     always = dict.fromkeys(maps, -1)
+    has_alpha = working.views.has_alpha
+    empty = {index: ~scene.usable[index] & has_alpha for index in maps}
     parts = [found]
     if working.is_static_rig and maps:
-        parts.append(filled_points(maps, scene.images, still_pixels, scene.ranges, always))
+        parts.append(filled_points(maps, scene.images, still_pixels, scene.ranges, always, empty))
         steps = [int(step) for step in timesteps]
         parts.append(moving_surfaces(working, scene.moving, maps, scene.ranges, steps, report))
     elif len(working.timesteps) > 1:
@@ -137,9 +139,9 @@ def _stereo_points(
         own = {index: int(working.timesteps_of(index)[0]) for index in maps}
         for chosen, labels in ((True, own), (False, always)):
             wanted = {index: mask & (moves[index] == chosen) for index, mask in still_pixels.items()}
-            parts.append(filled_points(maps, scene.images, wanted, scene.ranges, labels))
+            parts.append(filled_points(maps, scene.images, wanted, scene.ranges, labels, empty))
     else:
-        parts.append(filled_points(maps, scene.images, still_pixels, scene.ranges, always))
+        parts.append(filled_points(maps, scene.images, still_pixels, scene.ranges, always, empty))
     points = SurfacePoints.join(parts)
     return points.take(np.flatnonzero(np.isfinite(points.positions).all(axis=1)))
 

@@ -117,11 +117,12 @@ def locate(
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What one depth map says of N points: ``agrees`` and ``contradicts`` (N,).
+    """What one depth map says of N points: ``in_view``, ``agrees`` and ``contradicts`` (N,).
 
     ``pixels`` (N, 2) are its row and column there, (0, 0) where the camera does not see it.
     """
 
+    in_view: BoolArray
     agrees: BoolArray
     contradicts: BoolArray
     pixels: npt.NDArray[np.int64]
@@ -135,4 +136,4 @@ def compare(points: FloatArray, depth_map: DepthMap) -> Comparison:
     ratio = np.where(in_view, surface / np.where(in_view, depth, 1.0), 0.0)
     agrees = np.abs(ratio - 1.0) < DEPTH_TOLERANCE
     contradicts = (ratio > FREE_SPACE_RATIO) & depth_map.confident[row, column]
-    return Comparison(agrees, contradicts, np.stack([row, column], axis=1))
+    return Comparison(in_view, agrees, contradicts, np.stack([row, column], axis=1))
