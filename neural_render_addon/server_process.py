@@ -23,7 +23,7 @@ from .messages import Health
 
 # Seconds. A first start imports torch from a cold disk and compiles kernels.
 START_TIMEOUT = 120.0
-STOP_TIMEOUT = 15.0
+STOP_TIMEOUT = 30.0
 POLL_INTERVAL = 0.1
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -188,24 +188,36 @@ def start(settings: ServerSettings, stopped: Callable[[], bool] = lambda: False)
     return Connection(client, health)
 
 
-def stop(connection: Connection) -> None:
+def stop(connection: Connection, state_dir: Path) -> None:
     """End the server and wait until it is gone; running trainings write a checkpoint first.
 
     Raises:
-        ServerProcessError: it still answers after a while.
+        ServerProcessError: it is still there after a while.
     """
     connection.client.shutdown()
     end = time.monotonic() + STOP_TIMEOUT
     while time.monotonic() < end:
-        try:
-            connection.client.health()
-        except ServerUnreachable:
+        if not _is_announced(state_dir, connection.health.pid) and not _answers(connection.client):
             return
         time.sleep(POLL_INTERVAL)
     raise ServerProcessError(
-        f"The server (process {connection.health.pid}) still answers after {STOP_TIMEOUT:.0f} s; "
+        f"The server (process {connection.health.pid}) is still there after {STOP_TIMEOUT:.0f} s; "
         "wait for its training to write a checkpoint, then try again"
     )
+
+
+def _is_announced(state_dir: Path, pid: int) -> bool:
+    """Whether the process has not yet taken its address back, which it does last."""
+    announced = read_server_file(state_dir)
+    return announced is not None and announced.get("pid") == pid
+
+
+def _answers(client: Client) -> bool:
+    try:
+        client.health()
+    except ServerUnreachable:
+        return False
+    return True
 
 
 def clean_environment() -> dict[str, str]:

@@ -31,9 +31,10 @@ class FolderChooser(TaskOperator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         if self.options.is_invoke and not bpy.app.background and not self.is_chosen:
             # Back from the file browser: start again as a modal operator, so that Blender stays awake.
-            module, name = self.bl_idname.split(".")
             values = {key: getattr(self, key) for key in self.passed_on}
-            getattr(getattr(bpy.ops, module), name)("INVOKE_DEFAULT", is_chosen=True, **values)
+            # Of an instance, bl_idname is the name of Blender's own type: NEURAL_RENDER_OT_import_capture.
+            operator = getattr(bpy.ops.neural_render, self.bl_idname.partition("_OT_")[2])
+            operator("INVOKE_DEFAULT", is_chosen=True, **values)
             return {"FINISHED"}
         return super().execute(context)
 

@@ -55,7 +55,7 @@ class NEURALRENDER_OT_server_stop(TaskOperator, bpy.types.Operator):
         settings = server_settings(context)
 
         def work(emit, stopped) -> None:
-            server_process.stop(connect_and_tell(settings, emit))
+            server_process.stop(connect_and_tell(settings, emit), settings.state_dir)
 
         return work
 
