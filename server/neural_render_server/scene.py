@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from .errors import SceneError
 from .files import write_atomically, write_json
-from .methods.base import Method
+from .methods.base import Method, Tensors
 from .methods.registry import config_from_json, get_method, resolve_device
 
 SCHEMA_VERSION = 1
@@ -185,5 +185,22 @@ def load_method(scene: Scene, device: str = "auto") -> Method:
     info = scene.read_info()
     method_class = get_method(info.method)
     method = method_class(config_from_json(method_class, info.config), resolve_device(device))
-    method.load(scene.read_model(), None)
+    load_tensors(method, scene.model_file, scene.read_model(), None)
     return method
+
+
+def load_tensors(method: Method, file: Path, model: Tensors, optimizer: Tensors | None) -> None:
+    """Let ``method`` take up the tensors of ``file``.
+
+    Raises:
+        SceneError: they are not what the method saves.
+    """
+    try:
+        method.load(model, optimizer)
+    except SceneError as error:  # it does not know the file's folder
+        raise SceneError(f"{file.parent}: {error}") from error
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise SceneError(
+            f"{file}: does not hold a field of the method {method.name} ({error}); it is damaged or of "
+            "another version, so train the scene again"
+        ) from error

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from neural_render_server.progress import Control
+from neural_render_server.training.options import TrainOptions
+from neural_render_server.training.trainer import train
 
 
 def _load_tiny_capture() -> ModuleType:
@@ -46,3 +54,37 @@ def tiny_camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("tiny") / "cameras.json"
     tiny_capture.write_camera_file(file)
     return Path(file)
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "panorama_method"
+
+
+@pytest.fixture(scope="session")
+def panorama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder the example is installed in, on the path of this process and of those it starts."""
+    source = tmp_path_factory.mktemp("source") / "panorama_method"
+    shutil.copytree(EXAMPLE, source)  # building leaves files in the source folder
+    target = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--no-index", "--no-build-isolation", "--target", str(target)]
+    subprocess.run([*command, *options, str(source)], check=True)
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(str(target))
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(target), os.environ.get("PYTHONPATH")])))
+    yield target
+    patch.undo()
+
+
+TrainPanorama = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def train_panorama(panorama: Path) -> TrainPanorama:
+    """Trains the example on a capture into a folder; keyword arguments change the training options."""
+
+    def train_into(capture: Path, scene: Path, **changes: object) -> Path:
+        values = {"method": "panorama", "preset": "small", "steps": 60, **changes}
+        train(TrainOptions(str(capture), str(scene), **values), lambda event: None, Control())
+        return scene
+
+    return train_into

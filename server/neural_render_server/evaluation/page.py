@@ -16,7 +16,7 @@ from .scorer import SceneScores
 
 Pictures = Mapping[int, tuple[str, Sequence[Layers]]]  # by view number, as ``write_pictures`` returns them
 
-WORST = 8  # cards of worst views
+WORST = 6  # cards of worst views
 
 PLAYING_RATE = 24.0  # where the capture does not say its own
 

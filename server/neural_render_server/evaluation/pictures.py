@@ -16,7 +16,7 @@ from .evaluate import Evaluation
 from .films import Picture, to_bytes
 
 # An error map is white-hot at this mean absolute difference over the channels, values in [0, 1].
-ERROR_SCALE = 0.25
+ERROR_SCALE = 0.1
 
 Layers = dict[str, str]  # layer name -> file path relative to the report
 

@@ -86,6 +86,8 @@ class Method(ABC):
     description: ClassVar[str]
     config_class: ClassVar[type[Any]]  # a dataclass
     presets: ClassVar[dict[str, dict[str, Any]]]  # preset name -> overrides of the config's defaults
+    needs_times: ClassVar[bool] = False  # whether a capture that stands still is refused
+    least_views: ClassVar[int] = 2  # captures with fewer views to train on are refused
 
     def __init__(self, config: Any, device: torch.device) -> None:
         self.config = config

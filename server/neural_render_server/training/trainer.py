@@ -19,12 +19,12 @@ from ..cameras import CameraPath, PathFrame
 from ..captures.capture import Capture
 from ..captures.detect import open_capture
 from ..captures.frames import Frames
-from ..errors import Cancelled, SceneError, TrainingError
+from ..errors import Cancelled, CaptureError, SceneError, TrainingError
 from ..files import write_bytes, write_json
 from ..methods.base import Method, Report
 from ..methods.registry import get_method, make_config, resolve_device
 from ..progress import Control, Event, OnEvent
-from ..scene import Scene, SceneInfo
+from ..scene import Scene, SceneInfo, load_tensors
 from .budget import Budget, TrainingClock
 from .metrics import psnr
 from .options import TrainOptions
@@ -45,7 +45,11 @@ def train(options: TrainOptions, on_event: OnEvent, control: Control) -> dict[st
         NeuralRenderError: bad input, in one sentence.
         Cancelled: ``control`` was cancelled; a checkpoint was written if training had begun.
     """
+    method_class = get_method(options.method)
+    config = make_config(method_class, options.preset, options.options)
+    method = method_class(config, resolve_device(options.device))
     capture = open_capture(Path(options.capture), options.split)
+    check_usable(method_class, capture)
     for warning in capture.warnings:
         on_event(Event("message", {"level": "warning", "message": warning}))
     scene = Scene(options.scene_path)
@@ -53,11 +57,26 @@ def train(options: TrainOptions, on_event: OnEvent, control: Control) -> dict[st
         _check_target(scene, options)
         report = _stage_report(on_event, control)
         with Frames(capture, capture.train_indices, downscale=options.downscale, report=report) as views:
-            run = _Run(options, capture, views, scene, on_event, control)
+            run = _Run(options, method, capture, views, scene, on_event, control)
             with run.preview_frames:
                 run.start(report)
                 run.loop()
         return run.finish(_stage_report(on_event, control, fraction=1.0))
+
+
+def check_usable(method: type[Method], capture: Capture) -> None:
+    """Raise CaptureError where ``method`` cannot learn from what ``capture`` holds."""
+    if method.needs_times and not capture.is_dynamic:
+        raise CaptureError(
+            f"{capture.path}: the method {method.name} needs a moving capture, but this one has a single "
+            "moment; choose a method for still captures, or give its frames times"
+        )
+    count = len(capture.train_indices)
+    if count < method.least_views:
+        raise CaptureError(
+            f"{capture.path}: the method {method.name} needs at least {method.least_views} views to train "
+            f"on, but there {'is' if count == 1 else 'are'} {count}; film from more places or hold out fewer"
+        )
 
 
 def _check_target(scene: Scene, options: TrainOptions) -> None:
@@ -67,6 +86,8 @@ def _check_target(scene: Scene, options: TrainOptions) -> None:
         )
     if options.resume and not scene.checkpoint_file.is_file():
         raise SceneError(f"{scene.path}: there is no checkpoint to resume; train without resume")
+    if options.resume and scene.exists():
+        scene.read_info()  # one of a newer version must not be written over
     if not scene.exists() and scene.path.is_dir() and any(p.name != LOCK_NAME for p in scene.path.iterdir()):
         raise SceneError(f"{scene.path}: this folder holds other files; choose a new or empty folder")
 
@@ -123,22 +144,21 @@ class _Run:
     def __init__(
         self,
         options: TrainOptions,
+        method: Method,
         capture: Capture,
         views: Frames,
         scene: Scene,
         on_event: OnEvent,
         control: Control,
     ) -> None:
-        self.options, self.capture, self.views, self.scene = options, capture, views, scene
+        self.options, self.method = options, method
+        self.capture, self.views, self.scene = capture, views, scene
         self.on_event, self.control = on_event, control
         self.budget = Budget.from_options(options)
         self.clock = TrainingClock()
-        self.step = 0
+        self.step = self.kept_step = 0
         self.history: list[dict[str, float]] = []
         self.metrics: dict[str, Any] | None = None
-        method_class = get_method(options.method)
-        config = make_config(method_class, options.preset, options.options)
-        self.method: Method = method_class(config, resolve_device(options.device))
         self.preview_frames = Frames(capture, [self._choose_preview()], downscale=options.downscale)
 
     def start(self, report: Report) -> None:
@@ -163,8 +183,9 @@ class _Run:
                     f"{self.scene.checkpoint_file}: trained with another {key} ({state.get(key)!r}); "
                     "resume with the same options or start anew"
                 )
-        self.method.load(model, optimizer)
-        self.step, self.history = int(state["step"]), list(state["history"])
+        load_tensors(self.method, self.scene.checkpoint_file, model, optimizer)
+        self.step = self.kept_step = int(state["step"])
+        self.history = list(state["history"])
         self.clock = TrainingClock(float(state["seconds"]), float(state["cpu_seconds"]))
 
     def loop(self) -> None:
@@ -178,10 +199,7 @@ class _Run:
                 values = self.method.train_step(self.views, progress)
                 self.step += 1
                 if not np.isfinite(values["loss"]):
-                    raise TrainingError(
-                        f"{self.scene.path}: the loss was not a number at step {self.step}; "
-                        "the last good checkpoint is kept, resume with a smaller learning rate"
-                    )
+                    raise self._not_a_number("the loss was")
                 now = time.monotonic()
                 if now - last_event >= EVENT_SECONDS:
                     last_event = now
@@ -197,6 +215,12 @@ class _Run:
             raise
         self._preview({})
         self._checkpoint()
+
+    def _not_a_number(self, what: str) -> TrainingError:
+        return TrainingError(
+            f"{self.scene.path}: {what} not a number at step {self.step}; the checkpoint of step "
+            f"{self.kept_step} is kept, but train anew with a smaller learning rate"
+        )
 
     def _pause(self) -> None:
         self._checkpoint()
@@ -244,6 +268,8 @@ class _Run:
             frames = self.preview_frames
             truth, image = true_image(frames, 0), rendered_image(self.method, frames, 0)
             value = psnr(image, truth, frames.mask(0))
+            if not np.isfinite(value):
+                raise self._not_a_number("the rendered preview is")
             both = np.concatenate([image, truth], axis=1)
             picture = cv2.cvtColor((both * 255.0 + 0.5).astype(np.uint8), cv2.COLOR_RGB2BGR)
             write_bytes(self.scene.preview_file, cv2.imencode(".png", picture)[1].tobytes())
@@ -256,6 +282,8 @@ class _Run:
         """Write the model, the checkpoint and the description, in this order, each atomically."""
         with self.clock.excluded():
             model = self.method.tensors()
+            if not all(torch.isfinite(tensor).all() for tensor in model.values()):
+                raise self._not_a_number("the field is")
             self.scene.write_model(model, self.step)
             self.scene.write_checkpoint(
                 model,
@@ -270,6 +298,7 @@ class _Run:
                 },
             )
             self._write_info(finished=False)
+        self.kept_step = self.step
 
     def _write_info(self, finished: bool) -> None:
         camera = self.views.cameras[0]

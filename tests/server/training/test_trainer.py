@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from neural_render_server.errors import Cancelled, CaptureError, NeuralRenderError, OptionError, SceneError
+from neural_render_server.evaluation.evaluate import evaluate
 from neural_render_server.progress import Control, Event
 from neural_render_server.scene import Scene
-from neural_render_server.evaluation.evaluate import evaluate
 from neural_render_server.training.options import TrainOptions
 from neural_render_server.training.trainer import train
 
