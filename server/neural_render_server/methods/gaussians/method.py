@@ -17,7 +17,7 @@ from ...kernels import backend_for, layout
 from ...kernels.backend import Backend, LossWeights
 from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
 from . import growth, schedule
-from .config import PRESETS, GaussiansConfig, automatic_count
+from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step
 from .initialise import initial_gaussians
 from .model import Gaussians, rows_of_cloud, usual_distance
 from .moving_tiles import MovingTiles
@@ -71,7 +71,8 @@ class GaussiansMethod(Method):
         config = self.config
         capacity = automatic_count(config, views)
         start_count = max(1, round(capacity * config.start_share))
-        cloud = initial_gaussians(views, start_count, seed, report, config.start, config.time_step)
+        time_step = automatic_time_step(config, views)
+        cloud = initial_gaussians(views, start_count, seed, report, config.start, time_step)
         if len(cloud) == 0:
             raise TrainingError(
                 "no surface was found in the views to start from; check that the cameras see the same "

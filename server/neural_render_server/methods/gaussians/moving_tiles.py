@@ -22,8 +22,7 @@ def tiles_touched(moving: BoolArray, width: int, height: int) -> BoolArray:
     rows, columns = -(-height // TILE), -(-width // TILE)
     padded = np.zeros((rows * TILE, columns * TILE), np.bool_)
     padded[:height, :width] = np.asarray(resized) > 0
-    touched: BoolArray = padded.reshape(rows, TILE, columns, TILE).any(axis=(1, 3))
-    return touched
+    return np.asarray(padded.reshape(rows, TILE, columns, TILE).any(axis=(1, 3)))
 
 
 def pixels_of(tiles: BoolArray, width: int, height: int) -> BoolArray:
