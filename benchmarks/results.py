@@ -76,9 +76,7 @@ def free_camera(first: Camera, second: Camera, fraction: float) -> Camera:
     )
 
 
-def picture_rows(
-    capture: Capture, scene: Scene, options: TrainOptions, between: tuple[int, int]
-) -> np.ndarray:
+def picture_rows(capture: Capture, scene: Scene, options: TrainOptions, case: Case) -> np.ndarray:
     """One row: the truth and the field of two scored views, and the field from a camera nobody held."""
     method = load_method(scene)
     indices, _ = views_to_score(capture, "test")

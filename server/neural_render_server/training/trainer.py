@@ -156,6 +156,7 @@ class _Run:
         self.on_event, self.control = on_event, control
         self.budget = Budget.from_options(options)
         self.clock = TrainingClock()
+        self._loop_began = (0.0, 0.0)  # seconds and progress when the steps began
         self.step = self.kept_step = 0
         self.history: list[dict[str, float]] = []
         self.metrics: dict[str, Any] | None = None
@@ -191,6 +192,7 @@ class _Run:
     def loop(self) -> None:
         last_event = 0.0
         last_preview = last_checkpoint = time.monotonic()
+        self._loop_began = (self.clock.seconds, self.budget.progress(self.clock, self.step))
         try:
             while (progress := self.budget.progress(self.clock, self.step)) < 1.0:
                 if self.control.is_paused:
@@ -251,7 +253,10 @@ class _Run:
 
     def _tell_progress(self, values: dict[str, float]) -> None:
         fraction = self.budget.progress(self.clock, self.step)
-        time_left = self.clock.seconds * (1.0 - fraction) / fraction if fraction > 0.0 else None
+        # The start's seconds say nothing of the steps' pace.
+        seconds, at_start = self._loop_began
+        pace = (self.clock.seconds - seconds) / (fraction - at_start) if fraction > at_start else None
+        time_left = None if pace is None else pace * (1.0 - fraction)
         newest = self.history[-1].get("psnr") if self.history else None
         message = f"Training, step {self.step}" + (f", {newest:.1f} dB" if newest is not None else "")
         self.on_event(
