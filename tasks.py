@@ -176,6 +176,10 @@ def test(arguments: argparse.Namespace) -> int:
     for name, python in blenders.items():
         good &= pytest(name, python, "tests/addon", "tests/end_to_end")
     passed, failed, skipped = count(reports)
+    if arguments.gui:
+        command = [server, "tests/gui/run_gui.py", "--blender", arguments.gui, "--out", "out/gui"]
+        clicked = run("tests: the main job by mouse in a real Blender", [*command, "--server-python", server])
+        passed, failed, good = passed + clicked, failed + (not clicked), good and clicked
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 0 if good and failed == 0 else 1
 
@@ -204,7 +208,9 @@ def main() -> int:
     demo_parser.add_argument("--out", default="out/demo", help="where pictures and the film go")
     demo_parser.add_argument("--minutes", type=float, default=2.5, help="training time")
     demo_parser.set_defaults(run=demo)
-    verbs.add_parser("test", help="all checks and tests").set_defaults(run=test)
+    test_parser = verbs.add_parser("test", help="all checks and tests")
+    test_parser.add_argument("--gui", metavar="DIR", help="also click through a real Blender (tests/gui)")
+    test_parser.set_defaults(run=test)
     verbs.add_parser("build", help="the extension's zip").set_defaults(
         run=lambda arguments: 0 if build() else 1
     )
