@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from .cloud import Float32Array, SurfacePoints
 from .plane_sweep import DepthMap, compare, unproject
-from .rig import choose_neighbours, middle_depth
-from .surfaces import CHECKS, DepthRanges, colored_points
+from .rig import middle_depth
+from .surfaces import DepthRanges, cameras_to_check, colored_points
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -67,7 +67,7 @@ def filled_points(
         pixels = np.argwhere(wanted[index] & ~depth_map.confident)
         points = unproject(depth_map.camera, pixels, depth[pixels[:, 0], pixels[:, 1]])
         possible = np.ones(len(points), dtype=bool)
-        for other in choose_neighbours(index, cameras, middle_depth(*ranges[index]), CHECKS):
+        for other in cameras_to_check(index, cameras, middle_depth(*ranges[index])):
             comparison = compare(points, maps[other])
             row, column = comparison.pixels.T
             possible &= ~comparison.contradicts & ~(comparison.in_view & empty[other][row, column])

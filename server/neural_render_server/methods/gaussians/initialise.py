@@ -15,7 +15,7 @@ from .depth_range import depth_ranges
 from .filling import filled_points
 from .moving_surfaces import moving_surfaces
 from .random_start import CONSISTENT_TRIALS, hull_points, random_points
-from .rig import spread_out
+from .rig import DESPERATE_ANGLE, spread_out
 from .surfaces import DepthRanges, still_surfaces
 from .working_views import WorkingViews, still_images
 
@@ -121,9 +121,10 @@ def _stereo_points(
 ) -> SurfacePoints:
     working = scene.working
     references = spread_out(working.cameras, STILL_REFERENCES)
-    found, maps = still_surfaces(
-        working.cameras, scene.images, scene.usable, scene.ranges, references, report
-    )
+    arguments = (working.cameras, scene.images, scene.usable, scene.ranges, references, report)
+    found, maps = still_surfaces(*arguments)
+    if not maps:
+        found, maps = still_surfaces(*arguments, largest_angle=DESPERATE_ANGLE)
     still_pixels = {index: scene.usable[index] & ~scene.moving[index] for index in maps}
     always = dict.fromkeys(maps, -1)
     has_alpha = working.views.has_alpha

@@ -15,6 +15,8 @@ FloatArray = npt.NDArray[np.float64]
 BEST_ANGLE = np.radians(10.0)
 # Outside these a pair is of no use for matching (a flat surface at 45 degrees is half as wide).
 LEAST_ANGLE, LARGEST_ANGLE = np.radians(0.7), np.radians(45.0)
+# With nothing nearer, a pair this far apart still matches in part, and better than no depth at all.
+DESPERATE_ANGLE = np.radians(75.0)
 # A second neighbour this close to a first one adds nothing to it.
 DISTINCT_ANGLE = np.radians(2.0)
 
@@ -25,7 +27,11 @@ def middle_depth(near: float, far: float) -> float:
 
 
 def choose_neighbours(
-    reference: int, cameras: Mapping[int, Camera], depth: float, count: int
+    reference: int,
+    cameras: Mapping[int, Camera],
+    depth: float,
+    count: int,
+    largest_angle: float = LARGEST_ANGLE,
 ) -> Sequence[int]:
     """The cameras to compare with ``reference``, best first, at most ``count``.
 
@@ -44,7 +50,7 @@ def choose_neighbours(
         in_frame = bool(np.all(np.abs(pixel[0] / size - 0.5) < 0.75))
         ray = _unit(other.position - target)
         angle = float(np.arccos(np.clip(ray @ own_ray, -1.0, 1.0)))
-        if target_depth[0] > 0 and in_frame and LEAST_ANGLE < angle < LARGEST_ANGLE:
+        if target_depth[0] > 0 and in_frame and LEAST_ANGLE < angle < largest_angle:
             rated.append((abs(float(np.log(angle / BEST_ANGLE))), index, ray))
     rated.sort(key=lambda item: item[:2])
     chosen: list[tuple[int, FloatArray]] = []

@@ -12,7 +12,7 @@ from ...cameras import Camera
 from ..base import Report
 from .cloud import Float32Array, SurfacePoints
 from .plane_sweep import DepthMap, compare, sweep, unproject
-from .rig import choose_neighbours, middle_depth
+from .rig import LARGEST_ANGLE, choose_neighbours, middle_depth
 
 BoolArray = npt.NDArray[np.bool_]
 DepthRanges = Mapping[int, tuple[float, float]]
@@ -31,6 +31,7 @@ def still_surfaces(
     references: Sequence[int],
     report: Report,
     agreements_needed: int | None = None,
+    largest_angle: float = LARGEST_ANGLE,
 ) -> tuple[SurfacePoints, dict[int, DepthMap]]:
     """Points of a scene that stands still, and every reference camera's depth map, confident at the points.
 
@@ -42,7 +43,7 @@ def still_surfaces(
     for done, reference in enumerate(references):
         report("Finding surfaces", done / len(references))
         near, far = ranges[reference]
-        neighbours = choose_neighbours(reference, cameras, middle_depth(near, far), NEIGHBOURS)
+        neighbours = choose_neighbours(reference, cameras, middle_depth(near, far), NEIGHBOURS, largest_angle)
         if neighbours:
             maps[reference] = sweep(
                 cameras[reference],
@@ -63,7 +64,7 @@ def still_surfaces(
         points = unproject(depth_map.camera, pixels, depth_map.depth[depth_map.confident])
         agreements = np.zeros(len(points), dtype=np.int64)
         contradictions = np.zeros(len(points), dtype=np.int64)
-        for other in choose_neighbours(reference, swept, middle_depth(*ranges[reference]), CHECKS):
+        for other in cameras_to_check(reference, swept, middle_depth(*ranges[reference])):
             comparison = compare(points, maps[other])
             agreements += comparison.agrees
             contradictions += comparison.contradicts
@@ -73,6 +74,16 @@ def still_surfaces(
         confident[pixels[accepted, 0], pixels[accepted, 1]] = True
         checked[reference] = replace(depth_map, confident=confident)
     return SurfacePoints.join(parts), checked
+
+
+def cameras_to_check(reference: int, cameras: Mapping[int, Camera], depth: float) -> Sequence[int]:
+    """The cameras to check a reference's points against: the nearest of many, all of a few.
+
+    A few may face the scene from all sides, and a wrong point of one then stands before another.
+    """
+    if len(cameras) <= CHECKS + 1:
+        return [index for index in cameras if index != reference]
+    return choose_neighbours(reference, cameras, depth, CHECKS)
 
 
 def colored_points(
