@@ -216,8 +216,8 @@ class _TrainingState:
         self.moving: MovingTiles | None = None
 
     def next_view(self, count: int) -> int:
-        """Every view once, in random order, then again."""
-        if self.position >= len(self.order):
+        """Every view once, in random order, then again; anew where a resumed capture has other views."""
+        if self.position >= len(self.order) or len(self.order) != count:
             self.order, self.position = self.random.permutation(count), 0
         self.position += 1
         return int(self.order[self.position - 1])
