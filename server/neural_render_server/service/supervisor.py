@@ -14,7 +14,7 @@ from .store import JobStore
 from .worker_process import WorkerProcess
 
 # A cancel takes effect within 2 s: so long a worker may take to end by itself before it is killed.
-CANCEL_SECONDS = 1.5
+CANCEL_SECONDS = 1.2
 # When the server stops, a training may write a large checkpoint first.
 STOP_SECONDS = 20.0
 
@@ -142,7 +142,15 @@ class Supervisor:
                 job = None if self._stopping else self._store.next_queued(kind)
                 if job is not None:
                     started = job.started or time.time()
-                    job = self._set_state(job, "running", started=started, message="Starting", error=None)
+                    job = self._set_state(
+                        job,
+                        "running",
+                        started=started,
+                        message="Starting",
+                        error=None,
+                        metrics={},
+                        progress=0.0,
+                    )
                     worker = self._start_worker(job)
                 elif self._stopping:
                     return

@@ -61,7 +61,10 @@ class RunningServer:
         """The running training once it has done ``step`` steps."""
         job: dict[str, Any] = wait_until(
             lambda: self.job(job_id),
-            lambda job: job["metrics"].get("step", 0) >= step or job["state"] not in ("queued", "running"),
+            lambda job: (
+                (job["state"] == "running" and job["metrics"].get("step", 0) >= step)
+                or job["state"] not in ("queued", "running")
+            ),
         )
         assert job["state"] == "running", job
         return job

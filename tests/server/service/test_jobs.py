@@ -26,6 +26,16 @@ def submit_training(server: Any, capture: Path, scene: Path, **params: Any) -> s
     return str(job["id"])
 
 
+def checkpoint_by_pausing(server: Any, job_id: str, scene: Path) -> None:
+    """Wait until a pause has written the checkpoint; a cancel may come too soon for it on a busy machine."""
+    before = (scene / "scene.json").stat().st_mtime_ns
+    server.post(f"/v1/jobs/{job_id}/pause")
+    end = time.monotonic() + 120.0
+    while (scene / "scene.json").stat().st_mtime_ns == before:
+        assert time.monotonic() < end, "the pause wrote no checkpoint"
+        time.sleep(0.05)
+
+
 def test_a_training_runs_to_its_end_and_tells_of_it(server: Any, tiny_film: Path, tmp_path: Path) -> None:
     scene = tmp_path / "scene"
     job_id = submit_training(server, tiny_film, scene, **TRAINING, steps=60)
@@ -61,6 +71,7 @@ def test_cancel_ends_a_training_and_keeps_its_checkpoint(
     job_id = submit_training(server, tiny_film, scene, **LONG)
     server.wait_for_step(job_id, 5)
     assert server.session.delete(f"{server.url}/v1/jobs/{job_id}").status_code == 409
+    checkpoint_by_pausing(server, job_id, scene)
     assert server.post(f"/v1/jobs/{job_id}/cancel").ok
     job = server.wait_for(job_id, "cancelled")
     assert job["error"] is None and server.workers() == []
@@ -70,9 +81,10 @@ def test_cancel_ends_a_training_and_keeps_its_checkpoint(
     # Resume goes on from there, and its events end with its own end.
     assert server.post(f"/v1/jobs/{job_id}/resume").json()["state"] == "queued"
     server.wait_for_step(job_id, info["step"] + 1)
+    checkpoint_by_pausing(server, job_id, scene)
     server.post(f"/v1/jobs/{job_id}/cancel")
     states = [event["data"]["state"] for event in server.events(job_id) if event["event"] == "state"]
-    assert states == ["queued", "running", "cancelled"]
+    assert states == ["queued", "running", "paused", "cancelled"]
     assert json.loads((scene / "scene.json").read_text())["step"] > info["step"]
 
 
@@ -191,6 +203,7 @@ def test_jobs_survive_a_server_that_is_killed(
     first.process.wait()
     worker.wait(60.0)  # it does not outlive its server
     step = json.loads((tmp_path / "scene" / "scene.json").read_text())["step"]
+    assert step >= 5  # it saw that the server was gone, and wrote a checkpoint
     second = start_server()
     second.wait_for_step(job_id, step + 1)
     second.post(f"/v1/jobs/{job_id}/cancel")
