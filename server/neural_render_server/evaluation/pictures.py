@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files import write_bytes
+from ..training.metrics import Image, without_unusable
 from ..training.scoring import true_image
 from . import flip
 from .evaluate import Evaluation
@@ -21,10 +22,9 @@ ERROR_SCALE = 0.1
 Layers = dict[str, str]  # layer name -> file path relative to the report
 
 
-def error_picture(image: Picture, truth: Picture) -> Picture:
+def error_picture(image: Image, truth: Image) -> Picture:
     """(H, W, 3) absolute difference, averaged over the channels, from black to white-hot (magma)."""
-    error = np.abs(image.astype(np.float32) - truth).mean(axis=-1) / (255.0 * ERROR_SCALE)
-    return magma(error)
+    return magma(np.abs(image - truth).mean(axis=-1) / ERROR_SCALE)
 
 
 def magma(values: npt.NDArray[np.float32]) -> Picture:
@@ -63,12 +63,14 @@ def write_pictures(
         layers = []
         for number, scene in enumerate(evaluation.scenes, start=1):
             image, own = scene.rendered.get(index), f"scene{number}"
+            floats = image.astype(np.float32) / np.float32(255.0)
+            scored = without_unusable(floats, truth, evaluation.frames.mask(index))
             paths = {
                 "render": _write(folder, own, name, image),
-                "error": _write(folder, own, f"{name}_error", error_picture(image, to_bytes(truth))),
+                "error": _write(folder, own, f"{name}_error", error_picture(scored, truth)),
             }
             if with_flip:
-                errors = flip.flip_map(image.astype(np.float32) / 255.0, truth)
+                errors = flip.flip_map(scored, truth)
                 paths["flip"] = _write(folder, own, f"{name}_flip", magma(errors))
             layers.append(paths)
         written.append((truth_path, layers))

@@ -115,9 +115,8 @@ class SceneScorer:
         scores["mse"] = metrics.mean_squared_error(view.image, view.truth, usable)
         scores["dssim1"] = 0.5 * (1.0 - scores["ssim"])
         scores["dssim2"] = 0.5 * (1.0 - metrics.ssim(view.image, view.truth, usable, data_range=2.0))
-        # Perceptual filters reach over a mask's edge; beyond it there must be nothing to see.
-        image = view.image if usable is None else np.where(usable[..., None], view.image, view.truth)
-        self.rendered.put(view.index, image)
+        self.rendered.put(view.index, view.image)
+        image = metrics.without_unusable(view.image, view.truth, usable)
         if "flip" not in self.unavailable:
             errors = flip.flip_map(image, view.truth)
             scores["flip"] = float((errors if usable is None else errors[usable]).mean())
@@ -149,12 +148,16 @@ class SceneScorer:
     def _jod(self, quality: jod.FilmQuality, own: list[int], fps: float) -> float:
         camera = self.frames.cameras[self.frames.camera_indices[own[0]]]
         return quality.jod(
-            lambda frame: self.rendered.get(own[frame]).astype(np.float32) / 255.0,
+            lambda frame: self._watched(own[frame]),
             lambda frame: true_image(self.frames, own[frame]),
             (camera.height, camera.width),
             len(own),
             fps,
         )
+
+    def _watched(self, index: int) -> metrics.Image:
+        image = self.rendered.get(index).astype(np.float32) / np.float32(255.0)
+        return metrics.without_unusable(image, true_image(self.frames, index), self.frames.mask(index))
 
 
 def _follows(before: ScoredView, view: ScoredView) -> bool:

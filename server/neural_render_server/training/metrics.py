@@ -20,6 +20,11 @@ def mean_squared_error(image: Image, truth: Image, mask: Mask | None = None) -> 
     return float(squared.mean() if mask is None else squared[mask].mean())
 
 
+def without_unusable(image: Image, truth: Image, mask: Mask | None) -> Image:
+    """``image`` with nothing to see outside ``mask``, over whose edge a metric's filters reach."""
+    return image if mask is None else np.where(mask[..., None], image, truth)
+
+
 def psnr(image: Image, truth: Image, mask: Mask | None = None) -> float:
     """-10 log10(MSE) in dB, capped at 100 for equal images."""
     return float(-10.0 * np.log10(max(mean_squared_error(image, truth, mask), 1e-10)))
@@ -37,8 +42,7 @@ def ssim(image: Image, truth: Image, mask: Mask | None = None, data_range: float
     """
     if min(image.shape[:2]) < SSIM_WINDOW:
         return float("nan")
-    if mask is not None:
-        image = np.where(mask[..., None], image, truth)
+    image = without_unusable(image, truth, mask)
     _, of_pixels = structural_similarity(
         image,
         truth,

@@ -103,6 +103,8 @@ class TrainOptions:
             raise OptionError("training option 'test_cameras' must be a list of camera names")
         if not all(isinstance(number, int) for number in values.get("test_timesteps", ())):
             raise OptionError("training option 'test_timesteps' must be a list of whole numbers")
+        for key in ("test_cameras", "test_timesteps"):
+            values[key] = tuple(values.get(key, ()))
         return TrainOptions(**values)
 
 

@@ -179,3 +179,24 @@ def test_lpips_refuses_files_that_are_no_weights(tmp_path: Path) -> None:
         with pytest.raises(OptionError, match=message):
             AlexNetLpips(tmp_path / name, torch.device("cpu"))
     assert not trace.exists()
+
+
+def test_lpips_takes_its_heads_from_the_package_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package is read as files only: importing it would need torchvision."""
+    tensors = weights()
+    save_file(tensors, tmp_path / "whole.safetensors")
+    trunk = {name: value for name, value in tensors.items() if name.startswith("features")}
+    save_file(trunk, tmp_path / "trunk.safetensors")
+    heads = tmp_path / "lpips" / "weights" / "v0.1" / "alex.pth"
+    heads.parent.mkdir(parents=True)
+    (tmp_path / "lpips" / "__init__.py").write_text("import torchvision_that_is_not_here")
+    torch.save({name: value for name, value in tensors.items() if name not in trunk}, heads)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    image, truth = noise(1, 64, 64), noise(2, 64, 64)
+    whole, parts = (
+        AlexNetLpips(tmp_path / name, torch.device("cpu")).distance(image, truth)
+        for name in ("whole.safetensors", "trunk.safetensors")
+    )
+    assert parts == whole > 0.0

@@ -128,9 +128,9 @@ def test_a_folder_with_other_files_is_not_used(tmp_path: Path, report: Path) -> 
 
 
 def test_error_pictures_are_black_where_equal_and_white_hot_where_not() -> None:
-    truth = np.full((4, 4, 3), 100, dtype=np.uint8)
+    truth = np.full((4, 4, 3), 0.4, dtype=np.float32)
     image = truth.copy()
-    image[0, 0] = 255
+    image[0, 0] = 1.0
     picture = error_picture(image, truth)
     assert picture[2, 2].max() <= 4 and picture[0, 0].min() > 180
 

@@ -43,3 +43,27 @@ def test_the_moving_region_is_what_changes() -> None:
     expected = np.zeros((4, 4), dtype=bool)
     expected[1, 2] = True
     assert np.array_equal(region.mask(), expected)
+
+
+def test_ssim_counts_only_the_mask_and_is_not_reached_from_outside() -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.random((40, 40, 3)).astype(np.float32)
+    image, mask = truth.copy(), np.zeros((40, 40), dtype=bool)
+    mask[:, :20] = True
+    image[:, 20:] = 0.0
+    assert ssim(image, truth, mask) == pytest.approx(1.0)
+    assert ssim(image, truth) < 0.7
+    image[:, :10] = 0.0
+    assert ssim(image, truth, mask) < 0.7
+
+
+def test_dssim_halves_with_twice_the_data_range() -> None:
+    """The published DSSIM1 and DSSIM2 are of ranges 1 and 2, and must not be mixed up."""
+    truth = np.random.default_rng(0).random((32, 32, 3)).astype(np.float32)
+    image = np.clip(truth + np.random.default_rng(1).normal(0, 0.1, truth.shape), 0, 1).astype(np.float32)
+    first, second = ((1 - ssim(image, truth, data_range=value)) / 2 for value in (1.0, 2.0))
+    assert 0.0 < second < first
+
+
+def test_a_picture_smaller_than_the_window_has_no_ssim() -> None:
+    assert np.isnan(ssim(np.zeros((10, 30, 3), np.float32), np.zeros((10, 30, 3), np.float32)))
