@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -93,10 +94,10 @@ def click(operator: str) -> Steps:
     """Find the button of ``operator`` in the sidebar by hovering, and click it."""
     region = sidebar()
     step = int(HOVER_STEP * bpy.context.preferences.system.ui_scale)
-    columns = (0.25, 0.5, 0.75)
-    for y in range(region.y + region.height - step, region.y, -step):
-        for column in columns:
-            x = region.x + int(region.width * column)
+    # The left half first: most buttons are as wide as the panel, others come in pairs.
+    for column in (0.25, 0.75):
+        x = region.x + int(region.width * column)
+        for y in range(region.y + region.height - step, region.y, -step):
             hover(x, y)
             yield
             if operator_under_mouse().startswith(f"bpy.ops.neural_render.{operator}("):
@@ -190,19 +191,21 @@ def import_capture() -> Steps:
 
 def train() -> Steps:
     settings = bpy.context.scene.neural_render.train
-    settings.budget, settings.steps, settings.downscale = "STEPS", SETTINGS["steps"], 2.0
+    # Far more than there is patience for: this training is cancelled.
+    settings.budget, settings.steps, settings.downscale = "STEPS", 1_000_000, 2.0
     yield from pause()
     yield from click("train")
     yield from wait_for(lambda: task("train").is_running, "the training to begin")
     yield from wait_for(lambda: task("train").psnr > 0 or not task("train").is_running, "the first PSNR")
     assert not task("train").error, task("train").error
+    yield from pause(20)
     screenshot("3_train")
     yield from click("train_cancel")
     yield from wait_for(lambda: not task("train").is_running, "the cancel")
     reached = task("train").step
     assert "ancelled" in task("train").error
     screenshot("3_train_cancelled")
-    settings.steps = max(SETTINGS["steps"], reached + 50)
+    settings.steps = reached + SETTINGS["steps"]
     yield from click("train_resume")
     seen = set()
     while task("train").is_running or not seen:
@@ -231,7 +234,7 @@ def render() -> Steps:
     screenshot("5_render_done")
 
 
-def composite() -> Steps:
+def composite_layers() -> Steps:
     yield from click("setup_compositing")
     yield from pause(10)
     yield from click("add_strip")
@@ -247,10 +250,25 @@ def composite() -> Steps:
         bpy.ops.node.view_all()
     yield from pause(20)
     subprocess.run(["import", "-window", "root", str(OUT / "7_nodes.png")], check=True)
+    editor.type = "VIEW_3D"
+    yield from pause(10)
+
+
+def disable_while_training() -> Steps:
+    """Disabling the add-on in the middle of a training leaves no thread, and the training goes on."""
+    settings = bpy.context.scene.neural_render.train
+    settings.steps, settings.overwrite = 1_000_000, True
+    yield from click("train")
+    yield from wait_for(lambda: task("train").job_id, "the training to begin")
+    bpy.ops.preferences.addon_disable(module=EXTENSION)
+    yield from pause(40)
+    assert not hasattr(bpy.types.Scene, "neural_render")
+    threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("neural-render")]
+    assert threads == [], threads
 
 
 def everything() -> Steps:
-    for step in (set_up, connect, import_capture, train, render, composite):
+    for step in (set_up, connect, import_capture, train, render, composite_layers, disable_while_training):
         print(f"== {step.__name__}", flush=True)
         yield from step()
     print(f"the longest Blender went without a tick was {longest_tick:.2f} s", flush=True)

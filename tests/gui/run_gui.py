@@ -20,7 +20,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXTENSION = "neural_render"
 # Tall, so that all panels are in sight at once.
-SCREEN = "1500x1900x24"
+SCREEN = "1200x1500x24"
 
 
 def main() -> int:
@@ -76,7 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--capture", type=Path, default=REPOSITORY / "examples" / "stage24", metavar="DIR")
     parser.add_argument("--out", type=Path, metavar="DIR")
-    parser.add_argument("--steps", type=int, default=150, help="optimisation steps of the training")
+    parser.add_argument("--steps", type=int, default=50, help="optimisation steps after the resume")
     parser.add_argument("--timeout", type=float, default=900.0, metavar="SECONDS")
     return parser.parse_args()
 
