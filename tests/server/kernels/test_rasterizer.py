@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from neural_render_server.kernels import layout, reference
 from neural_render_server.kernels.backend import LossWeights, RowGradients
 from neural_render_server.kernels.cpu import CpuBackend
 from neural_render_server.kernels.reference import ReferenceBackend
+from neural_render_server.kernels.warm_up import warm_up
 
 Gaussians = Callable[..., torch.Tensor]
 Cameras = Callable[..., Camera]
@@ -163,6 +165,34 @@ def test_nothing_to_draw_is_transparent(gaussians: Gaussians, camera: Cameras) -
         used = torch.ones(50, 70, dtype=torch.bool)
         loss = backend.loss(drawn, torch.rand(50, 70, 3), used, BACKGROUND, LossWeights())
         assert len(backend.gradients(rows, view, loss).rows) == 0
+
+
+def test_warm_up_leaves_nothing_to_compile(gaussians: Gaussians, camera: Cameras) -> None:
+    from neural_render_server.kernels import losses, optimizer, projection, rasterizer
+
+    warm_up(CpuBackend(), torch.device("cpu"))
+    kernels: list[Any] = [
+        projection.project,
+        projection.project_backward,
+        rasterizer.rasterize,
+        rasterizer.rasterize_backward,
+        losses.compose,
+        losses.ssim_rows,
+        losses.image_gradient,
+        optimizer.adam_rows,
+    ]
+    before = [len(kernel.signatures) for kernel in kernels]
+    assert min(before) > 0
+    backend, rows, view = CpuBackend(), gaussians(50), layout.make_view(camera(4.0), 0.0, NEAR)
+    used = torch.ones(50, 70, dtype=torch.bool)
+    for part in (slice(0, 0), slice(0, 3)):
+        used[:, part] = False
+        drawn = backend.render(rows, view)
+        loss = backend.loss(drawn, torch.rand(50, 70, 3), used, BACKGROUND, LossWeights())
+        found = backend.gradients(rows, view, loss)
+    moments, steps = torch.zeros(50, 2, layout.WIDTH), torch.zeros(50, dtype=torch.int32)
+    backend.adam(rows, moments, steps, found, torch.zeros(layout.WIDTH))
+    assert [len(kernel.signatures) for kernel in kernels] == before
 
 
 def test_buffers_stop_growing(gaussians: Gaussians, camera: Cameras) -> None:

@@ -15,6 +15,7 @@ from ...cameras import Camera
 from ...errors import SceneError, TrainingError
 from ...kernels import backend_for, layout
 from ...kernels.backend import Backend, LossWeights
+from ...kernels.warm_up import warm_up
 from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
 from . import growth, schedule
 from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step
@@ -69,6 +70,8 @@ class GaussiansMethod(Method):
 
     def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
         config = self.config
+        report("Preparing the kernels, which takes longer the first time", 0.0)
+        warm_up(self._backend, self.device)
         capacity = automatic_count(config, views)
         start_count = max(1, round(capacity * config.start_share))
         time_step = automatic_time_step(config, views)
