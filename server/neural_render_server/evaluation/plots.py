@@ -10,8 +10,8 @@ from html import escape
 # Told apart by most colour-blind people (Okabe and Ito 2008), ordered for a dark page.
 COLORS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#999999")
 
-WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 40
+WIDTH, HEIGHT = 420, 190
+LEFT, RIGHT, TOP, BOTTOM = 56, 18, 12, 40
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str) -> str:
         _, y = place(x_low, value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for value in ticks(x_low, x_high, 8):
+    for value in ticks(x_low, x_high, 6):
         x, _ = place(value, y_low)
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:g}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
