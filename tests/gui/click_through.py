@@ -179,7 +179,7 @@ def import_capture() -> Steps:
     yield from finished("import")
     field = bpy.context.scene.neural_render.field
     assert field is not None
-    assert len(list(field.children)) >= 19
+    assert len(field.children) >= 4
     scene = bpy.context.scene
     scene.camera = field.children[0]
     scene.render.resolution_x, scene.render.resolution_y = 320, 240
@@ -192,7 +192,7 @@ def import_capture() -> Steps:
 def train() -> Steps:
     settings = bpy.context.scene.neural_render.train
     # Far more than there is patience for: this training is cancelled.
-    settings.budget, settings.steps, settings.downscale = "STEPS", 1_000_000, 2.0
+    settings.budget, settings.steps, settings.downscale = "STEPS", 1_000_000, SETTINGS["downscale"]
     yield from pause()
     yield from click("train")
     yield from wait_for(lambda: task("train").is_running, "the training to begin")
@@ -209,11 +209,11 @@ def train() -> Steps:
     yield from click("train_resume")
     seen = set()
     while task("train").is_running or not seen:
-        seen.add(round(task("train").progress, 3))
+        seen.add(task("train").progress)
         yield
     assert not task("train").error, task("train").error
     assert len(seen) > 3, f"the progress bar showed only {sorted(seen)}"
-    print(f"progress seen {sorted(seen)}, PSNR {task('train').psnr:.1f} dB", flush=True)
+    print(f"progress: {len(seen)} values, PSNR {task('train').psnr:.1f} dB", flush=True)
     yield from pause()
     screenshot("3_train_done")
     yield from click("show_preview")
