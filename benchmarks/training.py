@@ -27,7 +27,7 @@ from matplotlib import pyplot
 # Scores along a run, as fractions of its budget, beside the one at its end.
 MARKS = (0.25, 0.5, 0.75)
 # Every so many held-out views are scored.
-SCORE_EVERY = 6
+SCORE_EVERY = 1
 ABLATIONS: dict[str, dict[str, Any]] = {
     "random start": {"start": "random"},
     "no velocity": {"velocity": False},

@@ -147,7 +147,7 @@ def make_entries(
 
 @kernel
 def rows_with_entries(entries: Any, rows: Any) -> int:
-    """Row numbers that have entries, ascending so that what follows walks memory in order; returns how many."""
+    """Row numbers that have entries, ascending so that memory is walked in order; returns how many."""
     count = 0
     for i in range(entries.shape[0]):
         if entries[i, 1] > entries[i, 0]:

@@ -68,10 +68,12 @@ class GaussiansMethod(Method):
     def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         return self.model.bounds()
 
-    def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
-        config = self.config
+    def warm_up(self, report: Report) -> None:
         report("Preparing the kernels, which takes longer the first time", 0.0)
         warm_up(self._backend, self.device)
+
+    def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
+        config = self.config
         capacity = automatic_count(config, views)
         start_count = max(1, round(capacity * config.start_share))
         time_step = automatic_time_step(config, views)
