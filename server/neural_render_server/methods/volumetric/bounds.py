@@ -109,7 +109,6 @@ def object_box(views: TrainingViews, report: Report) -> tuple[FloatArray, FloatA
     half = 1.1 * max(_visible_half(camera, center) for camera in cameras)
     ticks = (np.arange(HULL_VOXELS) + 0.5) / HULL_VOXELS * 2.0 - 1.0
     voxels = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3) * half + center
-    kept = np.ones(len(voxels), dtype=bool)
     seen = np.zeros(len(voxels), dtype=np.int64)
     for done, (index, camera) in enumerate(zip(used, cameras, strict=True)):
         report("Finding the object", done / len(cameras))
@@ -121,13 +120,14 @@ def object_box(views: TrainingViews, report: Report) -> tuple[FloatArray, FloatA
         with np.errstate(invalid="ignore"):
             inside = (depth > 0) & np.all((pixels >= 0) & (pixels < [small.width, small.height]), axis=1)
         column, row = pixels[inside].astype(np.int64).T
-        kept[inside] &= alpha[row, column]
-        seen += inside
-    kept &= seen >= max(1.0, HULL_SEEN_SHARE * len(cameras))
-    if not kept.any():
+        kept = np.ones(len(voxels), dtype=bool)
+        kept[inside] = alpha[row, column]
+        voxels, seen = voxels[kept], (seen + inside)[kept]
+    voxels = voxels[seen >= max(1.0, HULL_SEEN_SHARE * len(cameras))]
+    if not len(voxels):
         return None
     voxel = 2.0 * half / HULL_VOXELS
-    return voxels[kept].min(axis=0) - 1.5 * voxel, voxels[kept].max(axis=0) + 1.5 * voxel
+    return voxels.min(axis=0) - 1.5 * voxel, voxels.max(axis=0) + 1.5 * voxel
 
 
 def _visible_half(camera: Camera, center: FloatArray) -> float:

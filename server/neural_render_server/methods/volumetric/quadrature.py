@@ -11,11 +11,12 @@ import torch
 def volume_weights(density: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """(R, S) weight of each interval: what reaches it times what it stops.
 
-    ``density`` (R, S) per unit length, ``lengths`` (R, S) of the intervals in the same unit. Transmittance
-    is the exponential of a sum, which is steadier than a product.
+    ``density`` (R, S) per unit length, ``lengths`` (R, S) of the intervals in the same unit; the last may be
+    as good as infinite. Transmittance is the exponential of a sum, which is steadier than a product.
     """
     thickness = density * lengths
-    before = torch.cumsum(thickness, dim=-1) - thickness
+    # summed without its own interval: taking a huge last one off again would leave only rounding error
+    before = torch.cumsum(torch.nn.functional.pad(thickness[..., :-1], (1, 0)), dim=-1)
     return torch.exp(-before) * -torch.expm1(-thickness)
 
 

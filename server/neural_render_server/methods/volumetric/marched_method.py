@@ -1,0 +1,293 @@
+"""Training, rendering and saving of fields that are marched: instant-ngp and hash4d differ in their field."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn.functional import huber_loss
+
+from ...cameras import Camera
+from ...errors import SceneError, TrainingError
+from ...kernels.march_steps import MarchSteps
+from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
+from .bounds import scene_bounds
+from .box import CascadeBox
+from .marched import MarchedField, Marcher
+from .occupancy import OccupancyGrid
+from .optimizer import FieldOptimizer
+from .rays import PixelSampler, RayGatherer, step_random, torch_random
+from .rendering import render_in_chunks
+
+# Instant-NGP's released code: Huber loss with this threshold, divided by 5; first number of rays of a batch
+# of 2^18 samples, and the most; the cone's growth beyond the innermost cube.
+HUBER_DELTA, HUBER_SHARE = 0.1, 0.2
+FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 4096, 64, 2**18
+CONE = 1.0 / 256.0
+# The published schedule: the rate is multiplied by this at step 20,000 and every 10,000 from there.
+RATE_FALL, RATE_FALL_START, RATE_FALL_EVERY = 0.33, 20_000, 10_000
+# Otherwise the rate falls exponentially over this last share of the budget, to this share of itself.
+BUDGET_FALL_SHARE, BUDGET_FALL_TO = 0.6, 0.03
+
+
+@dataclass
+class MarchedConfig:
+    """Options that all marched fields share."""
+
+    levels: int = 8
+    """Levels of the hash grid."""
+    features: int = 4
+    """Features a level: 1, 2 or 4."""
+    log2_table_size: int = 17
+    """Entries of a level's hash table, as a power of two."""
+    coarsest: int = 16
+    """Cells along an edge at the coarsest level."""
+    finest: int = 2048
+    """Cells along the innermost cube's edge at the finest level."""
+    width: int = 64
+    """Width of the networks' hidden layers."""
+    color_layers: int = 2
+    """Hidden layers of the colour network."""
+    occupancy_resolution: int = 64
+    """Cells along an edge of each cascade of the occupancy grid; a multiple of 4."""
+    steps_across: int = 1024
+    """Steps along the innermost cube's diagonal."""
+    samples: int = 2**16
+    """Samples a batch that are visible; the number of rays follows from it."""
+    learning_rate: float = 1e-2
+    """Adam's rate at the start."""
+    schedule: Literal["budget", "published"] = "budget"
+    """Whether the learning rate falls over the training's budget, or at the published steps."""
+    decay: float = 1e-6
+    """L2 penalty of the networks' weights."""
+
+
+Config = TypeVar("Config", bound=MarchedConfig)
+
+
+class MarchedMethod(Method, Generic[Config]):
+    """A field over nested cubes that is marched through an occupancy grid. Subclasses make the field."""
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.config: Config = config
+        self._marcher: Marcher | None = None
+        self._averaged: Any = None  # a Module that is a MarchedField; what renders
+        self._first_time, self._duration = 0.0, 0.0
+        self._training: _Training | None = None
+
+    @abstractmethod
+    def make_field(self, box: CascadeBox, generator: torch.Generator) -> nn.Module:
+        """A fresh MarchedField. It must depend on nothing but the config, ``box`` and ``generator``."""
+
+    @abstractmethod
+    def make_sampler(self, views: TrainingViews, progress: float, report: Report) -> PixelSampler:
+        """Which pixels to train on; called anew whenever ``sampler_stage`` changes."""
+
+    def prepare_field(self, field: nn.Module, box: CascadeBox, views: TrainingViews, report: Report) -> None:
+        """Set what of the field is found in the views before training."""
+
+    def sampler_stage(self, progress: float) -> int:
+        """The stage of the training at ``progress``."""
+        return 0
+
+    @property
+    def background(self) -> npt.NDArray[np.float32] | None:
+        return None
+
+    @property
+    def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return self._ready().box.corners
+
+    def warm_up(self, report: Report) -> None:
+        report("Preparing (the first time takes about a minute)", 0.0)
+        box = CascadeBox(np.zeros(3), 1.0, 1)
+        field: Any = self.make_field(box, torch.Generator().manual_seed(0)).to(self.device)
+        optimizer = FieldOptimizer(field, self.make_field(box, torch.Generator()).to(self.device), 0.0)
+        marcher = Marcher(box, OccupancyGrid(1, 8, self.device), self._steps(box))
+        rays_d = torch.tensor([[0.0, 0.0, 1.0]], device=self.device).repeat(8, 1)
+        zero = torch.zeros(8, device=self.device)
+        rendered = marcher.render(field, -0.8 * rays_d, rays_d, zero, zero, zero + 9.0, zero)
+        rendered.backward(rendered.color.sum(), field)
+        optimizer.step(1e-2)
+
+    def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
+        config = self.config
+        box = CascadeBox.around(found := scene_bounds(views, report), views.has_alpha)
+        grid = OccupancyGrid(box.cascades, config.occupancy_resolution, self.device)
+        used = [views.cameras[int(index)] for index in np.unique(views.camera_indices)]
+        grid.mark_unseen(used, box.to_unit_matrix(), found.near)
+        if not grid.occupied.any():
+            raise TrainingError("no camera sees the scene's box; check the cameras' poses")
+        self._marcher = Marcher(box, grid, self._steps(box))
+        times = np.asarray(views.times, dtype=np.float64)
+        self._first_time = float(times[0]) if len(times) else 0.0
+        self._duration = float(times[-1] - times[0]) if len(times) else 0.0
+        field = self.make_field(box, torch.Generator().manual_seed(seed)).to(self.device)
+        self._averaged = self.make_field(box, torch.Generator().manual_seed(seed)).to(self.device)
+        self.prepare_field(field, box, views, report)
+        for (_, buffer), (_, ours) in zip(field.named_buffers(), self._averaged.named_buffers(), strict=True):
+            ours.copy_(buffer)
+        rays = max(FEWEST_RAYS, FIRST_RAYS * config.samples // 2**18)
+        optimizer = FieldOptimizer(field, self._averaged, config.decay)
+        self._training = _Training(field, optimizer, seed, rays=rays)
+
+    def train_step(self, views: TrainingViews, progress: float) -> dict[str, float]:
+        marcher, training = self._ready(), self._training
+        if training is None:
+            raise SceneError("this scene was loaded to render; resume its training to train it on")
+        field: Any = training.field
+        self._update_occupancy(marcher, field, training)
+        random = step_random(training.seed, training.step)
+        batch = self._gatherer(views, training).gather(
+            self._sampler(views, training, progress).sample(random, training.rays), random
+        )
+        backgrounds = batch.backgrounds
+        if not views.has_alpha:  # random here too, so that nothing is left half transparent
+            backgrounds = torch_random(random, len(batch), 3, device=self.device)
+        jitter = torch_random(random, len(batch), device=self.device)
+        near = torch.zeros_like(jitter)
+        rendered = marcher.render(
+            field,
+            batch.rays_o,
+            batch.rays_d,
+            self._unit_times(batch.times),
+            near,
+            near + math.inf,
+            jitter,
+        )
+        colors = rendered.color + (1.0 - rendered.opacity[:, None]) * backgrounds
+        loss = HUBER_SHARE * huber_loss(colors, batch.colors, delta=HUBER_DELTA) / HUBER_DELTA
+        value = float(loss.detach())
+        if math.isfinite(value):
+            rendered.backward(loss, field)
+            training.optimizer.step(self._rate(training.step, progress))
+        count = len(rendered.places)
+        training.step += 1
+        training.count_rays(len(batch), count, self.config.samples)
+        return {"loss": value, "rays": float(len(batch)), "samples": float(count)}
+
+    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        marcher, field = self._ready(), self._averaged
+        unit_time = self._unit_times(torch.tensor([time], device=self.device))
+
+        def render_rays(
+            rays_o: torch.Tensor, rays_d: torch.Tensor, near: torch.Tensor, far: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            middle = torch.full_like(near, 0.5)
+            rendered = marcher.render(field, rays_o, rays_d, unit_time.expand(len(near)), near, far, middle)
+            return rendered.color, rendered.opacity, rendered.depth
+
+        return render_in_chunks(camera, crop, self.device, render_rays)
+
+    def tensors(self) -> Tensors:
+        marcher = self._ready()
+        span = torch.tensor([self._first_time, self._duration], dtype=torch.float64)
+        field = {f"field.{name}": value for name, value in self._averaged.state_dict().items()}
+        return {"times": span, **marcher.box.tensors(), **marcher.grid.tensors(), **field}
+
+    def optimizer_tensors(self) -> Tensors:
+        training = self._training
+        if training is None:
+            return {}
+        counters = torch.tensor([training.seed, training.step, training.rays])
+        thickness = self._ready().grid.thickness
+        return {"counters": counters, "occupancy.thickness": thickness, **training.optimizer.tensors()}
+
+    def load(self, tensors: Tensors, optimizer_tensors: Tensors | None) -> None:
+        try:
+            box = CascadeBox.from_tensors(tensors)
+            grid = OccupancyGrid.from_tensors(tensors, self.device)
+            self._first_time, self._duration = (float(value) for value in tensors["times"])
+            self._averaged = self.make_field(box, torch.Generator()).to(self.device)
+            prefix = "field."
+            state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            self._averaged.load_state_dict(state)
+            self._marcher = Marcher(box, grid, self._steps(box))
+            if optimizer_tensors is not None:
+                self._load_training(box, grid, state, optimizer_tensors)
+        except (KeyError, RuntimeError) as error:
+            raise SceneError(f"the scene's tensors are not those of {self.name}: {error}") from error
+
+    def _load_training(self, box: CascadeBox, grid: OccupancyGrid, state: Tensors, saved: Tensors) -> None:
+        field = self.make_field(box, torch.Generator()).to(self.device)
+        field.load_state_dict(state)  # the buffers; the parameters come next
+        optimizer = FieldOptimizer(field, self._averaged, self.config.decay)
+        optimizer.load(saved)
+        self._averaged.load_state_dict(state)
+        grid.thickness = saved["occupancy.thickness"].to(self.device)
+        seed, step, rays = (int(value) for value in saved["counters"])
+        self._training = _Training(field, optimizer, seed, step, rays)
+
+    def _ready(self) -> Marcher:
+        if self._marcher is None:
+            raise SceneError("the field is neither initialised nor loaded; do one of the two first")
+        return self._marcher
+
+    def _steps(self, box: CascadeBox) -> MarchSteps:
+        least = math.sqrt(3.0) / self.config.steps_across
+        if box.cascades == 1:
+            return MarchSteps(least, least, 0.0)
+        longest = math.sqrt(3.0) * 2.0 ** (box.cascades - 1) / self.config.occupancy_resolution
+        return MarchSteps(least, longest, CONE * 1024.0 / self.config.steps_across)
+
+    def _unit_times(self, times: torch.Tensor) -> torch.Tensor:
+        if self._duration <= 0.0:
+            return torch.zeros_like(times)
+        return ((times - self._first_time) / self._duration).clamp(0.0, 1.0)
+
+    def _update_occupancy(self, marcher: Marcher, field: MarchedField, training: _Training) -> None:
+        if not marcher.grid.is_due(training.step):
+            return
+        random = step_random(training.seed, training.step, purpose=1)
+
+        def density(points: torch.Tensor) -> torch.Tensor:
+            times = torch_random(random, len(points), device=self.device)
+            return marcher.density(field, points, times)
+
+        marcher.grid.update(training.step, density, marcher.steps.least, random)
+
+    def _rate(self, step: int, progress: float) -> float:
+        if self.config.schedule == "published":
+            falls = max(0, (step - RATE_FALL_START) // RATE_FALL_EVERY + 1)
+            return float(self.config.learning_rate * RATE_FALL**falls)
+        fallen = max(0.0, (progress - 1.0 + BUDGET_FALL_SHARE) / BUDGET_FALL_SHARE)
+        return float(self.config.learning_rate * BUDGET_FALL_TO**fallen)
+
+    def _gatherer(self, views: TrainingViews, training: _Training) -> RayGatherer:
+        if training.gatherer is None:
+            training.gatherer = RayGatherer(views, self.device)
+        return training.gatherer
+
+    def _sampler(self, views: TrainingViews, training: _Training, progress: float) -> PixelSampler:
+        stage = self.sampler_stage(progress)
+        if training.sampler is None or stage != training.stage:
+            training.sampler = self.make_sampler(views, progress, lambda message, fraction: None)
+            training.stage = stage
+        return training.sampler
+
+
+@dataclass
+class _Training:
+    """What training needs beyond the field that renders."""
+
+    field: nn.Module
+    optimizer: FieldOptimizer
+    seed: int
+    step: int = 0
+    rays: int = FEWEST_RAYS
+    stage: int = 0
+    sampler: PixelSampler | None = None
+    gatherer: RayGatherer | None = None
+
+    def count_rays(self, rays: int, samples: int, wanted: int) -> None:
+        """Rays of the next batch, so that it has about the ``wanted`` samples (Instant-NGP, appendix E)."""
+        next_rays = rays * wanted / max(samples, 1)
+        rounded = math.ceil(min(next_rays, 2.0 * rays) / 16) * 16
+        self.rays = min(max(rounded, FEWEST_RAYS), MOST_RAYS)
