@@ -125,7 +125,7 @@ class NEURALRENDER_OT_train_continue(JobControl, bpy.types.Operator):
 
 
 class NEURALRENDER_OT_show_preview(bpy.types.Operator):
-    """Show the live preview in an Image editor, splitting the 3D viewport if there is none"""
+    """Show the live preview in an Image editor; without one, the largest editor is split for it"""
 
     bl_idname = "neural_render.show_preview"
     bl_label = "Show Preview"
@@ -150,10 +150,14 @@ class NEURALRENDER_OT_show_preview(bpy.types.Operator):
     def _split(context: bpy.types.Context) -> bpy.types.Area:
         screen = context.window.screen
         before = set(screen.areas)
-        widest = max(screen.areas, key=lambda area: area.width * area.height)
-        with context.temp_override(area=widest):
-            bpy.ops.screen.area_split(direction="VERTICAL", factor=0.35)
-        area = next(iter(set(screen.areas) - before))
+        largest = max(screen.areas, key=lambda area: area.width * area.height)
+        with context.temp_override(area=largest):
+            if bpy.ops.screen.area_split.poll():
+                bpy.ops.screen.area_split(direction="VERTICAL", factor=0.35)
+                area = next(iter(set(screen.areas) - before))
+            else:  # a maximised editor cannot be split
+                bpy.ops.wm.window_new()
+                area = context.window_manager.windows[-1].screen.areas[0]
         area.type = "IMAGE_EDITOR"
         return area
 

@@ -144,6 +144,13 @@ def finished(name: str) -> Steps:
     assert not task(name).error, task(name).error
 
 
+def toggle_maximised() -> Steps:
+    """The viewport alone, where the sidebar has all the height, or the usual layout again."""
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        bpy.ops.screen.screen_full_area(use_hide_panels=False)
+    yield from pause(10)
+
+
 def set_up() -> Steps:
     bpy.context.preferences.view.show_splash = False
     bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
@@ -155,9 +162,7 @@ def set_up() -> Steps:
         bpy.data.objects.remove(obj)
     bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "project.blend"))
     yield from pause()
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.screen.screen_full_area(use_hide_panels=False)
-    yield from pause(10)
+    yield from toggle_maximised()
     viewport().spaces.active.show_region_ui = True
     yield from pause(10)
     sidebar().active_panel_category = CATEGORY
@@ -216,10 +221,12 @@ def train() -> Steps:
     print(f"progress: {len(seen)} values, PSNR {task('train').psnr:.1f} dB", flush=True)
     yield from pause()
     screenshot("3_train_done")
+    yield from toggle_maximised()
     yield from click("show_preview")
     yield from pause(10)
     assert any(area.type == "IMAGE_EDITOR" for area in window().screen.areas)
     screenshot("4_preview")
+    yield from toggle_maximised()
 
 
 def render() -> Steps:

@@ -77,7 +77,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--capture", type=Path, default=REPOSITORY / "examples" / "stage24", metavar="DIR")
     parser.add_argument("--out", type=Path, metavar="DIR")
-    parser.add_argument("--steps", type=int, default=50, help="optimisation steps after the resume")
+    parser.add_argument("--steps", type=int, default=400, help="optimisation steps after the resume")
     parser.add_argument("--downscale", type=float, default=2.0, help="of the training's pictures")
     parser.add_argument("--timeout", type=float, default=900.0, metavar="SECONDS")
     return parser.parse_args()
