@@ -14,6 +14,7 @@ import torch
 from . import compositing_cpu
 from . import compositing_reference as reference
 from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+from .volume_dispatch import is_compiled
 
 cpu: Any = compositing_cpu  # compiled functions have no types
 
@@ -27,7 +28,7 @@ def composite(
 
     ``colors`` (N, 3), ``distances`` (N,). Differentiable in thickness and colours.
     """
-    if thickness.device.type != "cpu":
+    if not is_compiled(thickness):
         return reference.composite(thickness, colors, distances, bounds)
     result: Rendered = _Composite.apply(thickness, colors, distances, bounds)  # type: ignore[no-untyped-call]
     return result
@@ -59,7 +60,7 @@ class _Composite(torch.autograd.Function):
 
 def visible(thickness: torch.Tensor, bounds: torch.Tensor, least: float) -> torch.Tensor:
     """(N,) bool: whether at least the share ``least`` of the light reaches the sample."""
-    if thickness.device.type != "cpu":
+    if not is_compiled(thickness):
         return reference.visible(thickness, bounds, least)
     kept = torch.empty(len(thickness), dtype=torch.bool)
     inputs, output, limit = (_array(thickness), _array(bounds)), kept.numpy(), -math.log(least)

@@ -11,6 +11,7 @@ from . import hash_encoding_reference as reference
 from .hash_encoding_cpu import kernels
 from .hash_layout import HashLayout
 from .threads import even_bounds, run_sliced, thread_count
+from .volume_dispatch import is_compiled
 
 
 def hash_encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> torch.Tensor:
@@ -44,7 +45,7 @@ class _HashEncode(torch.autograd.Function):
 
 def encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> torch.Tensor:
     """As ``hash_encode``, without a gradient."""
-    if positions.device.type != "cpu":
+    if not is_compiled(positions):
         return reference.encode(positions.detach(), table.detach(), layout)
     encoded = torch.empty(len(positions), layout.width, dtype=table.dtype)
     compiled = _compiled(layout, table)
@@ -61,7 +62,7 @@ def accumulate_table_gradient(
     positions: torch.Tensor, d_encoded: torch.Tensor, layout: HashLayout, d_table: torch.Tensor
 ) -> None:
     """Add the gradient for the table to ``d_table`` (entries, F), given that of the features (N, L F)."""
-    if positions.device.type != "cpu":
+    if not is_compiled(positions):
         reference.accumulate_table_gradient(positions.detach(), d_encoded, layout, d_table)
         return
     compiled = _compiled(layout, d_table)
@@ -74,7 +75,7 @@ def position_gradient(
     positions: torch.Tensor, table: torch.Tensor, d_encoded: torch.Tensor, layout: HashLayout
 ) -> torch.Tensor:
     """(N, D) gradient for the positions; 0 along an axis where a position was clamped."""
-    if positions.device.type != "cpu":
+    if not is_compiled(positions):
         return reference.position_gradient(positions, table, d_encoded, layout)
     result = torch.empty_like(positions, memory_format=torch.contiguous_format)
     compiled = _compiled(layout, table)

@@ -14,6 +14,7 @@ import torch
 
 from .jit import kernel
 from .threads import even_bounds, run_sliced
+from .volume_dispatch import is_compiled
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def adam(
     correction_2 = math.sqrt(1.0 - rates.beta_2**step)
     rate = rates.rate * correction_2 / correction_1
     epsilon = rates.epsilon * correction_2
-    if values.device.type == "cpu":
+    if is_compiled(values):
         arrays = [tensor.detach().view(-1).numpy() for tensor in (values, gradient, averaged)]
         arrays += [moments[k].view(-1).numpy() for k in (0, 1)]
         real = arrays[0].dtype.type

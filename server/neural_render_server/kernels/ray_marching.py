@@ -10,6 +10,7 @@ from . import ray_marching_cpu
 from . import ray_marching_reference as reference
 from .march_steps import MarchSteps
 from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+from .volume_dispatch import is_compiled
 
 march_kernel: Any = ray_marching_cpu.march  # compiled functions have no types
 
@@ -32,7 +33,7 @@ def march(
     Returns ``bounds`` (R + 1,) int64 (ray r has samples ``bounds[r] <= n < bounds[r + 1]``), and where
     each step starts and how long it is, both (N,) along ``rays_d``. Nothing here has a gradient.
     """
-    if rays_o.device.type != "cpu":
+    if not is_compiled(rays_o):
         return reference.march(rays_o, rays_d, near, far, jitter, occupied, steps)
     count = len(rays_o)
     bounds = torch.zeros(count + 1, dtype=torch.int64)
