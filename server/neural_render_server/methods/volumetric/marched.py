@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from .occupancy import OccupancyGrid
 
 # Samples behind this share of the light are not worth their time (Instant-NGP, released code).
 LEAST_TRANSMITTANCE = 1e-4
+# Samples a ray that are looked at before the rest; each next wave is as long as all before it.
+FIRST_WAVE = 16
 
 
 class MarchedField(Protocol):
@@ -92,9 +95,7 @@ class Marcher:
             places = self.box.unit_to_field(unit)
             sample_times = times[rows]
             path = lengths * directions.norm(dim=-1)[rows]
-            features = field.encode(places, sample_times)
-            thickness = field.networks.density(features) * path
-            kept = visible(thickness, bounds, LEAST_TRANSMITTANCE)
+            features, kept = self._look(field, places, sample_times, path, rows, bounds)
             bounds = kept_bounds(kept, bounds)
             index = torch.nonzero(kept)[:, 0]
             harmonics = spherical_harmonics(directions / directions.norm(dim=-1, keepdim=True))
@@ -104,6 +105,42 @@ class Marcher:
         density, color = field.networks.radiance(features, harmonics, rows)
         pixels, opacity, depth = composite(density * path, color, distances, bounds)
         return Marched(pixels, opacity, depth, features, places, sample_times)
+
+    def _look(
+        self,
+        field: MarchedField,
+        places: torch.Tensor,
+        times: torch.Tensor,
+        path: torch.Tensor,
+        rows: torch.Tensor,
+        bounds: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, W) of the samples, and which (N,) are visible; what is hidden stays unevaluated.
+
+        Rays are looked along in waves, the first samples of all rays first, and no further once nothing is
+        left of the light.
+        """
+        features = places.new_empty(0)
+        thickness = torch.zeros_like(path)
+        reached = torch.zeros(len(bounds) - 1, dtype=path.dtype, device=path.device)
+        number = torch.arange(len(rows), device=rows.device) - bounds[rows]
+        limit = -math.log(LEAST_TRANSMITTANCE)
+        longest = int(bounds.diff().max()) if len(bounds) > 1 else 0
+        first, last = 0, FIRST_WAVE
+        while first < longest or not len(features):
+            in_wave = (number >= first) & (number < last) & (reached <= limit)[rows]
+            index = torch.nonzero(in_wave)[:, 0]
+            found = field.encode(places[index], times[index])
+            if not len(features):
+                features = places.new_empty(len(places), found.shape[1])
+            if len(index) == 0:
+                break
+            features[index] = found
+            own = field.networks.density(found) * path[index]
+            thickness[index] = own
+            reached.index_add_(0, rows[index], own)
+            first, last = last, 2 * last
+        return features, visible(thickness, bounds, LEAST_TRANSMITTANCE)
 
     def density(self, field: MarchedField, unit: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """(N,) density, per edge of the innermost cube, at ``unit`` coordinates (N, 3)."""

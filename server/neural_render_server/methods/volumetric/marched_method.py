@@ -30,6 +30,8 @@ from .rendering import render_in_chunks
 HUBER_DELTA, HUBER_SHARE = 0.1, 0.2
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 4096, 64, 2**18
 CONE = 1.0 / 256.0
+# Rays rendered at once: a foggy field has some hundred samples on each.
+RENDERED_RAYS = 4096
 # The published schedule: the rate is multiplied by this at step 20,000 and every 10,000 from there.
 RATE_FALL, RATE_FALL_START, RATE_FALL_EVERY = 0.33, 20_000, 10_000
 # Otherwise the rate falls exponentially over this last share of the budget, to this share of itself.
@@ -184,7 +186,7 @@ class MarchedMethod(Method, Generic[Config]):
             rendered = marcher.render(field, rays_o, rays_d, unit_time.expand(len(near)), near, far, middle)
             return rendered.color, rendered.opacity, rendered.depth
 
-        return render_in_chunks(camera, crop, self.device, render_rays)
+        return render_in_chunks(camera, crop, self.device, render_rays, RENDERED_RAYS)
 
     def tensors(self) -> Tensors:
         marcher = self._ready()
