@@ -29,7 +29,18 @@ class VideoSource:
     frame: int
 
 
-FrameSource = ImageSource | VideoSource
+@dataclass(frozen=True)
+class CropSource:
+    """The part of an image file from ``left``, ``top`` on, in pixels."""
+
+    path: Path
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+FrameSource = ImageSource | VideoSource | CropSource
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .colmap import is_colmap, read_colmap
 from .easymocap import is_easymocap, read_easymocap
 from .n3dv import is_n3dv, read_n3dv
 from .overlap import check_overlap
+from .picture import is_picture, read_picture
 from .transforms import is_transforms, read_transforms
 
 
@@ -32,6 +33,7 @@ FORMATS = (
     Format(is_blender_synthetic, read_blender_synthetic, "transforms_train.json (Blender-synthetic)"),
     Format(is_transforms, read_transforms, "transforms.json (instant-ngp, nerfstudio)"),
     Format(is_colmap, read_colmap, "sparse/0/cameras.bin or .txt (COLMAP)"),
+    Format(is_picture, read_picture, "an image file (a single picture)"),
 )
 
 

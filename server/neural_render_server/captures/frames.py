@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CaptureError
-from .capture import Capture, VideoSource, View
+from .capture import Capture, CropSource, VideoSource, View
 from .image import read_image, read_mask
+from .picture import read_crop
 from .store import MemoryStore, PlaneStore, SpoolStore
 from .undistort import Undistorter, pinhole_of
 from .video import VideoReader
@@ -169,6 +170,8 @@ def _decoded(views: Sequence[View], indices: Sequence[int]) -> Iterator[tuple[in
         source = views[index].source
         if isinstance(source, VideoSource):
             by_video.setdefault(source.path, []).append(index)
+        elif isinstance(source, CropSource):
+            yield index, read_crop(source)
         else:
             yield index, read_image(source.path)
     for path, own in by_video.items():

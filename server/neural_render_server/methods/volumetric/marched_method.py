@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from .occupancy import OccupancyGrid
 from .optimizer import FieldOptimizer
 from .rays import PixelSampler, RayGatherer, step_random, torch_random
 from .rendering import render_in_chunks
+from .schedule import Schedule, learning_rate
 
 # Instant-NGP's released code: Huber loss with this threshold, divided by 5; first number of rays of a batch
 # of 2^18 samples, and the most; the cone's growth beyond the innermost cube.
@@ -32,10 +33,6 @@ FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 4096, 64, 2**18
 CONE = 1.0 / 256.0
 # Rays rendered at once: a foggy field has some hundred samples on each.
 RENDERED_RAYS = 4096
-# The published schedule: the rate is multiplied by this at step 20,000 and every 10,000 from there.
-RATE_FALL, RATE_FALL_START, RATE_FALL_EVERY = 0.33, 20_000, 10_000
-# Otherwise the rate falls exponentially over this last share of the budget, to this share of itself.
-BUDGET_FALL_SHARE, BUDGET_FALL_TO = 0.6, 0.03
 
 
 @dataclass
@@ -64,7 +61,7 @@ class MarchedConfig:
     """Samples a batch that are visible; the number of rays follows from it."""
     learning_rate: float = 1e-2
     """Adam's rate at the start."""
-    schedule: Literal["budget", "published"] = "budget"
+    schedule: Schedule = "budget"
     """Whether the learning rate falls over the training's budget, or at the published steps."""
     decay: float = 1e-6
     """L2 penalty of the networks' weights."""
@@ -169,7 +166,8 @@ class MarchedMethod(Method, Generic[Config]):
         value = float(loss.detach())
         if math.isfinite(value):
             rendered.backward(loss, field)
-            training.optimizer.step(self._rate(training.step, progress))
+            rate = learning_rate(self.config.learning_rate, self.config.schedule, training.step, progress)
+            training.optimizer.step(rate)
         count = len(rendered.places)
         training.step += 1
         training.count_rays(len(batch), count, self.config.samples)
@@ -254,13 +252,6 @@ class MarchedMethod(Method, Generic[Config]):
             return marcher.density(field, points, times)
 
         marcher.grid.update(training.step, density, marcher.steps.least, random)
-
-    def _rate(self, step: int, progress: float) -> float:
-        if self.config.schedule == "published":
-            falls = max(0, (step - RATE_FALL_START) // RATE_FALL_EVERY + 1)
-            return float(self.config.learning_rate * RATE_FALL**falls)
-        fallen = max(0.0, (progress - 1.0 + BUDGET_FALL_SHARE) / BUDGET_FALL_SHARE)
-        return float(self.config.learning_rate * BUDGET_FALL_TO**fallen)
 
     def _gatherer(self, views: TrainingViews, training: _Training) -> RayGatherer:
         if training.gatherer is None:

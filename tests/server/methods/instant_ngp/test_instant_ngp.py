@@ -17,6 +17,7 @@ from neural_render_server.methods.base import CropBox
 from neural_render_server.methods.instant_ngp import InstantNgpMethod
 from neural_render_server.methods.registry import get_method, make_config
 from neural_render_server.methods.volumetric.rays import step_random
+from neural_render_server.methods.volumetric.schedule import learning_rate
 from neural_render_server.training.metrics import psnr
 
 SMALL: dict[str, Any] = {
@@ -116,8 +117,8 @@ def test_it_is_registered_and_its_paper_preset_is_the_published_one() -> None:
     config = make_config(InstantNgpMethod, "paper", {})
     assert (config.levels, config.features, config.log2_table_size) == (8, 4, 19)
     assert (config.samples, config.occupancy_resolution, config.width) == (2**18, 128, 64)
-    method = InstantNgpMethod(config, torch.device("cpu"))
-    rates = [method._rate(step, 0.0) for step in (0, 19_999, 20_000, 29_999, 30_000)]
+    steps = (0, 19_999, 20_000, 29_999, 30_000)
+    rates = [learning_rate(config.learning_rate, config.schedule, step, 0.0) for step in steps]
     np.testing.assert_allclose(rates, [1e-2, 1e-2, 3.3e-3, 3.3e-3, 1.089e-3])
 
 
