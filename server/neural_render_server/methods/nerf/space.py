@@ -175,7 +175,7 @@ def _forward_facing(views: TrainingViews) -> NdcSpace | None:
     rig_to_world = mean_pose(cameras)
     if rig_to_world is None:
         return None
-    to_rig = np.linalg.inv(rig_to_world)[:3]
+    to_rig = np.asarray(np.linalg.inv(rig_to_world)[:3], dtype=np.float64)
     near_plane, deepest = np.inf, 0.0
     for camera, (near, far) in zip(cameras, near_far, strict=True):
         corners = _corner_directions(camera) @ to_rig[:, :3].T
@@ -188,7 +188,7 @@ def _forward_facing(views: TrainingViews) -> NdcSpace | None:
         return None
     focals = np.array([(2.0 * c.fl_x / c.width, 2.0 * c.fl_y / c.height) for c in cameras])
     focal: npt.NDArray[np.float64] = np.median(focals, axis=0)
-    return NdcSpace(to_rig / near_plane, focal, deepest / near_plane)
+    return NdcSpace(np.asarray(to_rig / near_plane, dtype=np.float64), focal, deepest / near_plane)
 
 
 def mean_pose(cameras: Sequence[Camera]) -> npt.NDArray[np.float64] | None:
