@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 # Octaves of noise; each is half as strong and twice as fine as the one before, as in natural pictures.
-OCTAVES = 9
+OCTAVES = 11
 COARSEST_CELLS = 6
 
 

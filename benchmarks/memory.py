@@ -6,9 +6,6 @@ python -m benchmarks.memory CAPTURE [--minutes M] [--out DIR]
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +15,7 @@ import psutil
 import requests
 
 from . import report
+from .server import running_server
 
 SAMPLE_SECONDS = 0.5
 
@@ -39,39 +37,36 @@ def tree_bytes(pid: int) -> int:
 
 def measure(capture: Path, minutes: float, downscale: float) -> dict[str, Any]:
     """Train ``capture`` as a job of a server of its own and watch all processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "neural_render_server.cli", "serve", "--state-dir", folder, "--stay"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert server.stdout is not None
-            ready = json.loads(server.stdout.readline())
-            url, headers = (
-                f"http://{ready['host']}:{ready['port']}/v1",
-                {"Authorization": f"Bearer {ready['token']}"},
-            )
-            params = {"capture": str(capture.resolve()), "scene": f"{folder}/scene", "minutes": minutes}
-            body = {"kind": "train", "params": {**params, "downscale": downscale}}
-            job = requests.post(f"{url}/jobs", json=body, headers=headers, timeout=30).json()
-            peak, samples, start = 0, [], time.monotonic()
-            while job["state"] in ("queued", "running"):
-                used = tree_bytes(server.pid)
-                peak = max(peak, used)
-                samples.append([round(time.monotonic() - start, 1), used])
-                time.sleep(SAMPLE_SECONDS)
-                job = requests.get(f"{url}/jobs/{job['id']}", headers=headers, timeout=30).json()
-            if job["state"] != "done":
-                raise SystemExit(f"the training {job['state']}: {job['error']}")
-            return {
-                "capture": capture.name,
-                "downscale": downscale,
-                "minutes": minutes,
-                "peak MB, all processes": peak / 1e6,
-                "MB at the end": samples[-1][1] / 1e6,
-                "PSNR": job["result"]["metrics"]["psnr"],
-            }
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
+    with running_server() as ready, tempfile.TemporaryDirectory() as folder:
+        url, headers = (
+            f"http://{ready['host']}:{ready['port']}/v1",
+            {"Authorization": f"Bearer {ready['token']}"},
+        )
+        params = {"capture": str(capture.resolve()), "scene": f"{folder}/scene", "minutes": minutes}
+        body = {"kind": "train", "params": {**params, "downscale": downscale}}
+        job = requests.post(f"{url}/jobs", json=body, headers=headers, timeout=120).json()
+        peak = used = 0
+        while job["state"] in ("queued", "running"):
+            used = tree_bytes(int(ready["pid"]))
+            peak = max(peak, used)
+            time.sleep(SAMPLE_SECONDS)
+            job = requests.get(f"{url}/jobs/{job['id']}", headers=headers, timeout=120).json()
+        if job["state"] != "done":
+            raise SystemExit(f"the training {job['state']}: {job['error']}")
+        described = requests.post(
+            f"{url}/captures/inspect", json={"path": params["capture"]}, headers=headers, timeout=120
+        ).json()
+        return {
+            "capture": capture.name,
+            "timesteps": described["timesteps"],
+            "size": f"{described['cameras'][0]['w']}x{described['cameras'][0]['h']}",
+            "downscale": downscale,
+            "minutes": minutes,
+            "steps": job["metrics"]["step"],
+            "peak MB, all processes": peak / 1e6,
+            "MB at the end": used / 1e6,
+            "PSNR": job["result"]["metrics"]["psnr"],
+        }
 
 
 def main() -> None:
