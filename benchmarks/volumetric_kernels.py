@@ -193,7 +193,7 @@ def samples_a_second(steps: int, warm_up: int) -> Measured:
 def training_row() -> dict[str, Any]:
     numba = samples_a_second(32, 64)
     with reference_kernels():
-        return row("instant-ngp training, 1 M samples", numba, samples_a_second(2, 2))
+        return row("instant-ngp training, 1 M samples", numba, samples_a_second(2, 1))
 
 
 def memory_row(steps: int) -> dict[str, Any]:

@@ -98,10 +98,9 @@ def object_box(views: TrainingViews, report: Report) -> tuple[FloatArray, FloatA
     Of a moving object filmed by standing cameras the hull of all its places is taken; moving cameras that
     film a moving object tell nothing.
     """
-    used = [int(index) for index in np.unique(views.camera_indices)]
-    stands_still = len(np.unique(views.timestep_indices)) == 1
-    if not stands_still and len(used) == len(views):
+    if not hull_is_known(views):
         return None
+    used = [int(index) for index in np.unique(views.camera_indices)]
     cameras = [views.cameras[index] for index in used]
     center = focus_point(cameras)
     if center is None:
@@ -109,25 +108,46 @@ def object_box(views: TrainingViews, report: Report) -> tuple[FloatArray, FloatA
     half = 1.1 * max(_visible_half(camera, center) for camera in cameras)
     ticks = (np.arange(HULL_VOXELS) + 0.5) / HULL_VOXELS * 2.0 - 1.0
     voxels = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3) * half + center
-    seen = np.zeros(len(voxels), dtype=np.int64)
-    for done, (index, camera) in enumerate(zip(used, cameras, strict=True)):
-        report("Finding the object", done / len(cameras))
+    voxel = 2.0 * half / HULL_VOXELS
+    voxels = voxels[in_hull(views, voxels, voxel, report)]
+    if not len(voxels):
+        return None
+    return voxels.min(axis=0) - 1.5 * voxel, voxels.max(axis=0) + 1.5 * voxel
+
+
+def in_hull(views: TrainingViews, centers: FloatArray, voxel: float, report: Report) -> npt.NDArray[np.bool_]:
+    """(N,) whether a voxel around each of ``centers`` (N, 3), with edge ``voxel``, may hold the object.
+
+    It may not where a camera sees nothing but transparency, nor where few cameras see at all.
+    """
+    used = np.unique(views.camera_indices)
+    left = np.arange(len(centers))
+    seen = np.zeros(len(centers), dtype=np.int64)
+    middle = centers.mean(axis=0)
+    for done, index in enumerate(used):
+        report("Finding the object", done / len(used))
+        camera = views.cameras[index]
         # a pixel of the small alpha is about a voxel, and holds the largest alpha around it
-        scale = 2.0 * half / HULL_VOXELS / float(np.linalg.norm(camera.position - center)) * camera.fl_x
+        scale = voxel / float(np.linalg.norm(camera.position - middle)) * camera.fl_x
         small = camera.downscaled(max(1.0, scale))
-        alpha = _largest_alpha(views, index, small)
-        pixels, depth = small.project(voxels)
+        alpha = _largest_alpha(views, int(index), small)
+        pixels, depth = small.project(centers[left])
         with np.errstate(invalid="ignore"):
             inside = (depth > 0) & np.all((pixels >= 0) & (pixels < [small.width, small.height]), axis=1)
         column, row = pixels[inside].astype(np.int64).T
-        kept = np.ones(len(voxels), dtype=bool)
+        kept = np.ones(len(left), dtype=bool)
         kept[inside] = alpha[row, column]
-        voxels, seen = voxels[kept], (seen + inside)[kept]
-    voxels = voxels[seen >= max(1.0, HULL_SEEN_SHARE * len(cameras))]
-    if not len(voxels):
-        return None
-    voxel = 2.0 * half / HULL_VOXELS
-    return voxels.min(axis=0) - 1.5 * voxel, voxels.max(axis=0) + 1.5 * voxel
+        seen[left] += inside
+        left = left[kept]
+    result = np.zeros(len(centers), dtype=bool)
+    result[left] = seen[left] >= max(1.0, HULL_SEEN_SHARE * len(used))
+    return result
+
+
+def hull_is_known(views: TrainingViews) -> bool:
+    """Whether alpha bounds the object: it has alpha, and stands still or is filmed by standing cameras."""
+    stands_still = len(np.unique(views.timestep_indices)) == 1
+    return views.has_alpha and (stands_still or len(np.unique(views.camera_indices)) < len(views))
 
 
 def _visible_half(camera: Camera, center: FloatArray) -> float:

@@ -17,7 +17,7 @@ from ...cameras import Camera
 from ...errors import SceneError, TrainingError
 from ...kernels.march_steps import MarchSteps
 from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
-from .bounds import scene_bounds
+from .bounds import hull_is_known, in_hull, scene_bounds
 from .box import CascadeBox
 from .marched import MarchedField, Marcher
 from .occupancy import OccupancyGrid
@@ -122,6 +122,12 @@ class MarchedMethod(Method, Generic[Config]):
         grid = OccupancyGrid(box.cascades, config.occupancy_resolution, self.device)
         used = [views.cameras[int(index)] for index in np.unique(views.camera_indices)]
         grid.mark_unseen(used, box.to_unit_matrix(), found.near)
+        if hull_is_known(views):
+            # beyond the published rule: where alpha shows that nothing is, nothing is ever looked for
+            ticks = (np.arange(grid.resolution) + 0.5) / grid.resolution - 0.5
+            cells = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
+            inside = in_hull(views, box.center + cells * box.edge, box.edge / grid.resolution, report)
+            grid.mark_outside(inside.reshape((grid.resolution,) * 3))
         if not grid.occupied.any():
             raise TrainingError("no camera sees the scene's box; check the cameras' poses")
         self._marcher = Marcher(box, grid, self._steps(box))

@@ -72,6 +72,11 @@ class OccupancyGrid:
             self.thickness[cascade][torch.from_numpy(cells).to(self.thickness.device)] = UNSEEN
         self.occupied = self.thickness >= 0
 
+    def mark_outside(self, inside: np.ndarray) -> None:
+        """Close for good the cells of the innermost cube that are not ``inside`` (G, G, G)."""
+        self.thickness[0][torch.from_numpy(~inside).to(self.thickness.device)] = UNSEEN
+        self.occupied = self.thickness >= 0
+
     def is_due(self, step: int) -> bool:
         """Whether the grid is updated before training step ``step`` (from 0): ever more seldom."""
         return step % min(max(step // 16, 1), LONGEST_INTERVAL) == 0

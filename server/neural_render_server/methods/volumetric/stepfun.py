@@ -21,7 +21,7 @@ def weights_to_cdf(weights: torch.Tensor, padding: float = 0.0) -> torch.Tensor:
     uniform = torch.full_like(weights, 1.0 / weights.shape[-1])
     shares = torch.where(total > 0.0, weights / total.clamp_min(torch.finfo(weights.dtype).tiny), uniform)
     inner = torch.cumsum(shares[..., :-1], dim=-1).clamp_max(1.0)
-    zero, one = torch.zeros_like(inner[..., :1]), torch.ones_like(inner[..., :1])
+    zero, one = torch.zeros_like(shares[..., :1]), torch.ones_like(shares[..., :1])
     return torch.cat([zero, inner, one], dim=-1)
 
 
