@@ -49,6 +49,7 @@ class Hash4dMethod(MarchedMethod[Hash4dConfig]):
     name: ClassVar[str] = "hash4d"
     label: ClassVar[str] = "Dynamic hash field"
     description: ClassVar[str] = "A hash-encoded radiance field of a moving scene; smoke, fire, glass"
+    needs_times: ClassVar[bool] = True
     config_class: ClassVar[type[Any]] = Hash4dConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {

@@ -72,6 +72,7 @@ class NgpImageMethod(Method):
     name: ClassVar[str] = "ngp-image"
     label: ClassVar[str] = "Instant-NGP picture"
     description: ClassVar[str] = "A hash field of one picture; renders any part of it at any scale"
+    least_views: ClassVar[int] = 1
     config_class: ClassVar[type[Any]] = NgpImageConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {"log2_table_size": 18, "pixels": 2**15},
