@@ -31,7 +31,8 @@ def test_training_writes_a_scene_that_renders(
 ) -> None:
     if method == "ngp-image":
         capture = tmp_path / "picture.png"
-        cv2.imwrite(str(capture), np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
+        ramp = np.broadcast_to(np.linspace(60, 160, 60)[None, :, None], (40, 60, 3))
+        cv2.imwrite(str(capture), ramp.astype(np.uint8))
     else:
         capture = tiny_film if method == "hash4d" else tiny_photos
     options = {**TINY, "pixels": 1024} if method == "ngp-image" else MARCHED
