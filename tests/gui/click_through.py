@@ -31,6 +31,7 @@ PATIENCE = 200.0
 
 Steps = Iterator[None]
 longest_tick = 0.0
+last_click = 0
 
 
 def window() -> bpy.types.Window:
@@ -92,12 +93,16 @@ def hover(x: int, y: int) -> None:
 
 def click(operator: str) -> Steps:
     """Find the button of ``operator`` in the sidebar by hovering, and click it."""
+    global last_click
     region = sidebar()
     step = int(HOVER_STEP * bpy.context.preferences.system.ui_scale)
+    rows = list(range(region.y + region.height - step, region.y, -step))
+    # From the last click on down, as the work goes, then from the top.
+    rows.sort(key=lambda y: y > last_click + 3 * step)
     # The left half first: most buttons are as wide as the panel, others come in pairs.
     for column in (0.25, 0.75):
         x = region.x + int(region.width * column)
-        for y in range(region.y + region.height - step, region.y, -step):
+        for y in rows:
             hover(x, y)
             yield
             if operator_under_mouse().startswith(f"bpy.ops.neural_render.{operator}("):
@@ -109,6 +114,7 @@ def click(operator: str) -> Steps:
                 yield
                 hover(region.x - 200, y)
                 yield from pause()
+                last_click = y
                 print(f"clicked {operator} at {x}, {y}", flush=True)
                 return
     screenshot(f"missing_{operator}")
@@ -153,6 +159,7 @@ def toggle_maximised() -> Steps:
 
 def set_up() -> Steps:
     bpy.context.preferences.view.show_splash = False
+    bpy.context.preferences.view.show_tooltips = False
     bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
     bpy.ops.preferences.addon_enable(module=EXTENSION)
     preferences = bpy.context.preferences.addons[EXTENSION].preferences
