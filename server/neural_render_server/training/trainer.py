@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 import torch
 
 from ..cameras import CameraPath, PathFrame
@@ -26,6 +22,7 @@ from ..methods.registry import get_method, make_config, resolve_device
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, SceneInfo, load_tensors
 from .budget import Budget, TrainingClock
+from .lock import LOCK_NAME, locked
 from .metrics import psnr
 from .options import TrainOptions
 from .scoring import mean_scores, rendered_image, score_views, true_image, views_to_score
@@ -53,7 +50,7 @@ def train(options: TrainOptions, on_event: OnEvent, control: Control) -> dict[st
     for warning in capture.warnings:
         on_event(Event("message", {"level": "warning", "message": warning}))
     scene = Scene(options.scene_path)
-    with _lock(scene):
+    with locked(scene):
         _check_target(scene, options)
         report = _stage_report(on_event, control)
         with Frames(capture, capture.train_indices, downscale=options.downscale, report=report) as views:
@@ -90,37 +87,6 @@ def _check_target(scene: Scene, options: TrainOptions) -> None:
         scene.read_info()  # one of a newer version must not be written over
     if not scene.exists() and scene.path.is_dir() and any(p.name != LOCK_NAME for p in scene.path.iterdir()):
         raise SceneError(f"{scene.path}: this folder holds other files; choose a new or empty folder")
-
-
-LOCK_NAME = "training.lock"
-
-
-@contextmanager
-def _lock(scene: Scene) -> Iterator[None]:
-    """Only one training writes a scene folder at a time; a dead process's lock is taken over."""
-    lock = scene.path / LOCK_NAME
-    try:
-        scene.path.mkdir(parents=True, exist_ok=True)
-        holder = int(lock.read_text()) if lock.is_file() else None
-    except ValueError:
-        holder = None
-    except OSError as error:
-        raise SceneError(f"{scene.path}: cannot be used ({error.strerror}); choose another folder") from error
-    if holder is not None and holder != os.getpid() and _is_python_process(holder):
-        raise SceneError(f"{scene.path}: process {holder} is training it; wait for it or cancel it first")
-    write_bytes(lock, str(os.getpid()).encode())
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def _is_python_process(pid: int) -> bool:
-    """Whether ``pid`` could be a trainer; process numbers are used again by other programs."""
-    try:
-        return any("python" in part or "neural-render" in part for part in psutil.Process(pid).cmdline()[:2])
-    except psutil.Error:
-        return False
 
 
 def _stage_report(on_event: OnEvent, control: Control, fraction: float = 0.0) -> Report:
