@@ -11,9 +11,13 @@ from .options import DEFAULT_MINUTES, TrainOptions
 
 
 class TrainingClock:
-    """Wall and CPU seconds spent on training; what runs inside ``excluded`` does not count."""
+    """Wall and CPU seconds spent on training; what runs inside ``excluded`` does not count.
 
-    def __init__(self, seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
+    ``start_seconds`` are those of the wall that finding the field's start took, before the first step.
+    """
+
+    def __init__(self, seconds: float = 0.0, cpu_seconds: float = 0.0, start_seconds: float = 0.0) -> None:
+        self.start_seconds = start_seconds
         self._wall_start = time.monotonic() - seconds
         self._cpu_start = time.process_time() - cpu_seconds
 
@@ -59,4 +63,5 @@ class Budget:
         if self.cpu_seconds is not None:
             return min(1.0, clock.cpu_seconds / self.cpu_seconds)
         assert self.seconds is not None
-        return min(1.0, clock.seconds / self.seconds)
+        # The start of a long capture can take longer than the minutes asked for: they are for the steps.
+        return min(1.0, (clock.seconds - clock.start_seconds) / self.seconds)

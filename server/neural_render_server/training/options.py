@@ -19,8 +19,9 @@ DEFAULT_MINUTES = 5.0
 class TrainOptions:
     """A training, as the command line and the service state it.
 
-    The budget is one of ``minutes`` (wall clock), ``steps`` (deterministic on the CPU for a seed) or
-    ``cpu_seconds`` (of this process, for comparisons on shared machines); five minutes without any.
+    The budget is one of ``minutes`` (wall clock, of the steps), ``steps`` (deterministic on the CPU for a
+    seed) or ``cpu_seconds`` (of this process, its start included, for comparisons on shared machines);
+    five minutes without any.
     """
 
     capture: str

@@ -136,6 +136,7 @@ class _Run:
         self.method.warm_up(report)
         self.clock = TrainingClock()
         self.method.initialise(self.views, self.options.seed, report)
+        self.clock.start_seconds = self.clock.seconds
         self._write_rig()
         self._checkpoint()
 
@@ -153,7 +154,9 @@ class _Run:
         load_tensors(self.method, self.scene.checkpoint_file, model, optimizer)
         self.step = self.kept_step = int(state["step"])
         self.history = list(state["history"])
-        self.clock = TrainingClock(float(state["seconds"]), float(state["cpu_seconds"]))
+        self.clock = TrainingClock(
+            float(state["seconds"]), float(state["cpu_seconds"]), float(state["start_seconds"])
+        )
 
     def loop(self) -> None:
         last_event = 0.0
@@ -265,6 +268,7 @@ class _Run:
                     "step": self.step,
                     "seconds": self.clock.seconds,
                     "cpu_seconds": self.clock.cpu_seconds,
+                    "start_seconds": self.clock.start_seconds,
                     "history": self.history,
                 },
             )

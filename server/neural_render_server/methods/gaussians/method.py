@@ -153,7 +153,9 @@ class GaussiansMethod(Method):
                 f"the loss is not a number at step {state.iteration}; the last checkpoint is kept, but train "
                 "anew with a smaller learning_rate"
             )
-        rates = schedule.learning_rates(self.config, progress, model.distance).to(self.device)
+        rates = schedule.learning_rates(self.config, progress, state.iteration, model.distance).to(
+            self.device
+        )
         backend.adam(model.alive, state.moments, state.steps, rows, rates)
         if model.has_background:
             state.step_background(model.background, loss.d_background, schedule.BACKGROUND_RATE)

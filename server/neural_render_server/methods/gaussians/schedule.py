@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from ...kernels import layout
@@ -23,9 +25,25 @@ FALL = 0.12
 MEASURED_DISTANCE = 4.5
 
 
-def learning_rates(config: GaussiansConfig, progress: float, distance: float) -> torch.Tensor:
-    """(28,) float32 rates at ``progress``; ``distance`` is the scene's usual distance from the cameras."""
+# Shape and colour learn four times as fast as the recipe's first guess in a short run, and slower in a long
+# one, which has the steps to settle: measured as 4, 3 and 2 for 1,100, 2,200 and 5,800 steps.
+FASTEST, SLOWEST = 4.0, 1.0
+FAST_STEPS = 1500
+
+
+def automatic_learning_rate(step: int, progress: float) -> float:
+    """The scale of the rates from how many steps the whole run will have, as it looks at ``progress``."""
+    expected = step / progress if progress > 0.0 else 0.0
+    return min(FASTEST, max(SLOWEST, FASTEST * math.sqrt(FAST_STEPS / max(expected, 1.0))))
+
+
+def learning_rates(config: GaussiansConfig, progress: float, step: int, distance: float) -> torch.Tensor:
+    """(28,) float32 rates at ``progress``, after ``step`` steps.
+
+    ``distance`` is the scene's usual distance from the cameras, in capture units.
+    """
     rates = torch.zeros(layout.WIDTH)
+    scale = config.learning_rate or automatic_learning_rate(step, progress)
     fall = FALL**progress
     position = POSITION_RATE * POSITION_FALL**progress * distance / MEASURED_DISTANCE
     rates[layout.POSITION] = position
@@ -33,9 +51,9 @@ def learning_rates(config: GaussiansConfig, progress: float, distance: float) ->
     rates[layout.TIME] = TIME_RATE * fall
     rates[layout.EXTENT] = EXTENT_RATE * fall
     rates[layout.OPACITY] = OPACITY_RATE * fall
-    rates[layout.SCALE] = SHAPE_RATE * config.learning_rate * fall
-    rates[layout.ROTATION] = SHAPE_RATE * config.learning_rate * fall
-    rates[layout.COLOR] = COLOR_RATE * config.learning_rate * fall
+    rates[layout.SCALE] = SHAPE_RATE * scale * fall
+    rates[layout.ROTATION] = SHAPE_RATE * scale * fall
+    rates[layout.COLOR] = COLOR_RATE * scale * fall
     rates[layout.HARMONICS] = HARMONICS_RATE * fall
     return rates
 
