@@ -124,8 +124,10 @@ def run(title: str, command: Sequence[str | Path], **environ: str) -> bool:
 def build() -> Path:
     """Build the extension's zip with Blender's own tool and return its path."""
     python = blender_python(available_blender())
-    find = "import bpy, pathlib; print(*pathlib.Path(bpy.__file__).parent.rglob('blender_ext.py'))"
-    tool = subprocess.run([python, "-c", find], capture_output=True, text=True, check=True).stdout.split()[-1]
+    find = "import bpy; print(bpy.utils.resource_path('LOCAL'))"
+    resources = subprocess.run([python, "-c", find], capture_output=True, text=True, check=True)
+    folder = Path(resources.stdout.strip().splitlines()[-1])
+    tool = folder / "scripts" / "addons_core" / "bl_pkg" / "cli" / "blender_ext.py"
     (ROOT / "dist").mkdir(exist_ok=True)
     for command in (
         ["validate", str(ROOT)],
