@@ -147,7 +147,7 @@ def uniform_scale(matrix: Any, name: str) -> float:
     """
     linear = np.array(matrix, dtype=np.float64)[:3, :3]
     determinant = float(np.linalg.det(linear))
-    scale = abs(determinant) ** (1.0 / 3.0)
+    scale = float(np.cbrt(abs(determinant)))
     if scale < 1e-9:
         raise CameraError(f"{name!r} has scale 0; give the field object a positive, uniform scale")
     if np.abs(linear.T @ linear / scale**2 - np.eye(3)).max() > SCALE_TOLERANCE:

@@ -200,13 +200,14 @@ class Client:
 
     def _session(self) -> requests.Session:
         """This thread's session: ``requests`` promises nothing about sharing one."""
-        if not hasattr(self._local, "session"):
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
             session = requests.Session()
             # A proxy from the environment must not come between Blender and its own machine.
             session.trust_env = False
             session.headers.update(self._headers)
             self._local.session = session
-        return self._local.session
+        return session
 
     def _request(
         self, method: str, path: str, body: dict[str, Any] | None = None, stream: bool = False
@@ -296,7 +297,8 @@ def parse_events(lines: Iterator[str]) -> Iterator[Event]:
     A comment line (a server's keep-alive) gives an event of no kind, so that a reader of the stream
     gets to look at the world.
     """
-    kind, event_id, data = "", "", []
+    kind, event_id = "", ""
+    data: list[str] = []
     for line in lines:
         if not line:
             if data:

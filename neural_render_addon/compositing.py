@@ -74,6 +74,8 @@ def remove(scene: bpy.types.Scene, field: bpy.types.Object | None = None) -> int
     """
     nodes = [node for node in _our_nodes(scene) if field is None or node.node_tree[FIELD_KEY] == field]
     tree = versions.compositor_tree(scene)
+    if tree is None:
+        return 0
     for node in nodes:
         _bypass(tree, node)
         group, image = node.node_tree, node.node_tree.nodes[FRAMES_NODE].image

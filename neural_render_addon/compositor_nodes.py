@@ -24,6 +24,7 @@ Three things make it exact on real renders:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import bpy
 
@@ -37,7 +38,7 @@ EDGE_RADIUS = 1
 FRAMES_NODE = "Field Frames"
 SCALE_NODE = "Field Scale"
 
-Socket = bpy.types.NodeSocket
+Socket: TypeAlias = bpy.types.NodeSocket
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,12 @@ class _Builder:
         return self.math("MULTIPLY", self.math("MULTIPLY", t, t), slope, label)
 
     def mix(
-        self, blend_type: str, factor: Socket | float, a: Socket, b: Socket | tuple, label: str = ""
+        self,
+        blend_type: str,
+        factor: Socket | float,
+        a: Socket,
+        b: Socket | tuple[float, ...],
+        label: str = "",
     ) -> Socket:
         sockets = versions.mix_node(self.tree, blend_type)
         self.place(sockets.node, label)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import bpy
 
 from .errors import AddonError
+
+
+@overload
+def chosen_field(context: bpy.types.Context, required: Literal[True] = True) -> bpy.types.Object: ...
+
+
+@overload
+def chosen_field(context: bpy.types.Context, required: bool) -> bpy.types.Object | None: ...
 
 
 def chosen_field(context: bpy.types.Context, required: bool = True) -> bpy.types.Object | None:
@@ -59,4 +67,4 @@ def output_folder(given: str, *default: str) -> Path:
 
 def file_stem(name: str) -> str:
     """A datablock's name as part of a file name."""
-    return bpy.path.clean_name(name)
+    return str(bpy.path.clean_name(name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import bpy
 
 from .preview import IMAGE_NAME
@@ -16,6 +18,9 @@ class NeuralRenderPanel:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = CATEGORY
+
+    if TYPE_CHECKING:  # of bpy.types.Panel
+        layout: bpy.types.UILayout
 
     def split_layout(self) -> bpy.types.UILayout:
         self.layout.use_property_split = True
@@ -100,7 +105,7 @@ class NEURALRENDER_PT_train(NeuralRenderPanel, bpy.types.Panel):
         row = layout.row(align=True)
         if is_running:
             row.operator("neural_render.train_cancel", text="Cancel", icon="CANCEL")
-            if task.is_paused:
+            if task is not None and task.is_paused:
                 row.operator("neural_render.train_continue", icon="PLAY")
             else:
                 row.operator("neural_render.train_pause", icon="PAUSE")
@@ -175,7 +180,8 @@ class NEURALRENDER_PT_render(NeuralRenderPanel, bpy.types.Panel):
 
 
 def find_task(context: bpy.types.Context, name: str) -> TaskState | None:
-    return context.window_manager.neural_render.tasks.get(name)
+    task: TaskState | None = context.window_manager.neural_render.tasks.get(name)
+    return task
 
 
 def draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, name: str, cancel: str = "") -> None:

@@ -73,7 +73,8 @@ class NeuralRenderPreferences(bpy.types.AddonPreferences):
 
 
 def preferences(context: bpy.types.Context) -> NeuralRenderPreferences:
-    return context.preferences.addons[EXTENSION].preferences
+    chosen: NeuralRenderPreferences = context.preferences.addons[EXTENSION].preferences
+    return chosen
 
 
 def user_folder() -> Path:

@@ -34,7 +34,7 @@ STATES = (
 
 def is_field(_owner: object, candidate: bpy.types.Object) -> bool:
     """Whether an object carries a radiance field."""
-    return candidate.neural_render.is_field
+    return bool(candidate.neural_render.is_field)
 
 
 def has_volume(_owner: object, candidate: bpy.types.Object) -> bool:
@@ -257,7 +257,7 @@ class WindowManagerProperties(bpy.types.PropertyGroup):
 
     def task(self, name: str) -> TaskState:
         """The state of the work called ``name``, made on first use (not while drawing)."""
-        state = self.tasks.get(name)
+        state: TaskState | None = self.tasks.get(name)
         if state is None:
             state = self.tasks.add()
             state.name = name

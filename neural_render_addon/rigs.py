@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from .camera import evaluated_pinhole, render_size, to_capture
 from .errors import CameraError
@@ -93,10 +94,11 @@ class RigSampling:
 
     def _matrix(self, camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> list[list[float]]:
         world = camera.evaluated_get(depsgraph).matrix_world
-        if self.field is None:
-            identity = [[float(i == j) for j in range(4)] for i in range(4)]
-            return to_capture(world, identity, "").tolist()
-        return to_capture(world, self.field.evaluated_get(depsgraph).matrix_world, self.field.name).tolist()
+        field_world, name = np.eye(4), ""
+        if self.field is not None:
+            field_world, name = self.field.evaluated_get(depsgraph).matrix_world, self.field.name
+        rows: list[list[float]] = to_capture(world, field_world, name).tolist()
+        return rows
 
     def _seconds(self, frame: int, fps: float) -> float:
         if self.field is None:

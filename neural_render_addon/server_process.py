@@ -227,11 +227,11 @@ def clean_environment() -> dict[str, str]:
 
 
 # The server must not die of a Ctrl-C meant for Blender, and must open no console window.
-DETACHED: dict[str, Any] = (
-    {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-    if sys.platform == "win32"
-    else {"start_new_session": True}
-)
+DETACHED: dict[str, Any]
+if sys.platform == "win32":
+    DETACHED = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+else:
+    DETACHED = {"start_new_session": True}
 
 
 def _wait_until_ready(

@@ -133,14 +133,14 @@ def mix_node(tree: bpy.types.NodeTree, blend_type: str) -> MixSockets:
         node.clamp_factor = node.clamp_result = False
         by_identifier = {socket.identifier: socket for socket in node.inputs}
         result = next(socket for socket in node.outputs if socket.identifier == "Result_Color")
-        sockets = [by_identifier[name] for name in ("Factor_Float", "A_Color", "B_Color")]
+        factor, a, b = (by_identifier[name] for name in ("Factor_Float", "A_Color", "B_Color"))
     else:
         node = tree.nodes.new("CompositorNodeMixRGB")
         result = node.outputs[0]
-        sockets = list(node.inputs)
+        factor, a, b = node.inputs
     node.blend_type = blend_type
-    sockets[0].default_value = 1.0
-    return MixSockets(node, *sockets, result)
+    factor.default_value = 1.0
+    return MixSockets(node, factor, a, b, result)
 
 
 def alpha_over_node(tree: bpy.types.NodeTree) -> AlphaOverSockets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
@@ -12,15 +12,23 @@ from bpy_extras.io_utils import ExportHelper
 from ..captures import ImportOptions, import_capture, new_field
 from ..errors import AddonError
 from ..fields import chosen_field, describe_scene
+from ..jobs import Emit
 from ..preferences import server_settings
 from ..rigs import RigSampling, write_camera_file
-from .task_operator import TaskOperator, Work, connect_and_tell
+from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 
 POINT_LIMIT = 200_000
 
 
 class FolderChooser(TaskOperator):
     """Mixin: ask for a file or folder when invoked without one, then go on as a modal operator."""
+
+    # Properties of the operator that are handed over to the modal one.
+    passed_on: ClassVar[tuple[str, ...]]
+
+    if TYPE_CHECKING:  # Blender's properties, declared by each operator
+        filepath: str
+        is_chosen: bool
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if self.filepath:
@@ -77,7 +85,7 @@ class NEURALRENDER_OT_import_capture(FolderChooser, bpy.types.Operator):
         settings = server_settings(context)
         use_points = self.use_points
 
-        def work(emit, stopped) -> tuple[Any, Any]:
+        def work(emit: Emit, stopped: Stopped) -> tuple[Any, Any]:
             client = connect_and_tell(settings, emit).client
             info = client.inspect_capture(path)
             points = client.capture_points(path, POINT_LIMIT) if use_points and info.points else None
@@ -116,7 +124,7 @@ class NEURALRENDER_OT_open_scene(FolderChooser, bpy.types.Operator):
         path = self.chosen_path()
         settings = server_settings(context)
 
-        def work(emit, stopped) -> dict[str, Any]:
+        def work(emit: Emit, stopped: Stopped) -> dict[str, Any]:
             return connect_and_tell(settings, emit).client.inspect_scene(path)
 
         return work

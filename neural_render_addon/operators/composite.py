@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import bpy
 
@@ -27,7 +27,12 @@ def rendered_frames(field: bpy.types.Object) -> FrameSequence:
 class _FieldOperator:
     """What the four operators share: they work on the chosen field and tell failures as reports."""
 
-    needs_field: ClassVar[bool] = True
+    if TYPE_CHECKING:  # of bpy.types.Operator
+
+        @classmethod
+        def poll_message_set(cls, message: str) -> None: ...
+
+        def report(self, kinds: set[str], message: str) -> None: ...
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -38,7 +43,7 @@ class _FieldOperator:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            warnings = self.work(context, chosen_field(context, self.needs_field))
+            warnings = self.work(context)
         except AddonError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -46,7 +51,7 @@ class _FieldOperator:
             self.report({"WARNING"}, warning)
         return {"FINISHED"}
 
-    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+    def work(self, context: bpy.types.Context) -> Iterable[str]:
         """Do the operator's work; returns warnings, one sentence each."""
         raise NotImplementedError
 
@@ -62,7 +67,8 @@ class NEURALRENDER_OT_setup_compositing(_FieldOperator, bpy.types.Operator):
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+    def work(self, context: bpy.types.Context) -> Iterable[str]:
+        field = chosen_field(context)
         frames = rendered_frames(field)
         warnings = compositing.set_up(context.scene, context.view_layer, field, frames)
         self.report({"INFO"}, f"Compositing shows frames {frames.start} to {frames.end} of {field.name}")
@@ -76,18 +82,17 @@ class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
     bl_label = "Remove Compositing"
     bl_description = "Take the field's node out of the compositor and restore what was there before"
     bl_options = {"REGISTER", "UNDO"}
-    needs_field = False
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         # Without a field, because its object is deleted, everything of ours is taken out.
         return compositing.is_set_up(context.scene) or super().poll(context)
 
-    def work(self, context: bpy.types.Context, field: bpy.types.Object | None) -> Iterable[str]:
+    def work(self, context: bpy.types.Context) -> Iterable[str]:
+        field = chosen_field(context, required=False)
         if not compositing.remove(context.scene, field):
-            raise LayerError(
-                f"{field.name!r} is not in this scene's compositor; press Set Up Compositing first"
-            )
+            shown = repr(field.name) if field is not None else "The field"
+            raise LayerError(f"{shown} is not in this scene's compositor; press Set Up Compositing first")
         return ()
 
 
@@ -99,7 +104,8 @@ class NEURALRENDER_OT_add_strip(_FieldOperator, bpy.types.Operator):
     bl_description = "Put the field's rendered frames into the sequencer; a strip added before is replaced"
     bl_options = {"REGISTER", "UNDO"}
 
-    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+    def work(self, context: bpy.types.Context) -> Iterable[str]:
+        field = chosen_field(context)
         return strips.add_strip(versions.sequencer_scene(context), field, rendered_frames(field))
 
 
@@ -111,7 +117,8 @@ class NEURALRENDER_OT_remove_strip(_FieldOperator, bpy.types.Operator):
     bl_description = "Take the field's strip out of the sequencer; the frames on disk stay"
     bl_options = {"REGISTER", "UNDO"}
 
-    def work(self, context: bpy.types.Context, field: bpy.types.Object) -> Iterable[str]:
+    def work(self, context: bpy.types.Context) -> Iterable[str]:
+        field = chosen_field(context)
         if not strips.remove_strips(versions.sequencer_scene(context), field):
             raise LayerError(f"{field.name!r} has no strip in the sequencer; press Add Strip first")
         return ()

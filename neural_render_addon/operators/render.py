@@ -11,10 +11,10 @@ import bpy
 from ..camera import box_in_capture
 from ..errors import AddonError
 from ..fields import chosen_field, file_stem, output_folder
-from ..jobs import FrameDone, JobStarted, Message, follow_job
+from ..jobs import Emit, FrameDone, JobStarted, Message, follow_job
 from ..preferences import server_settings
 from ..rigs import RigSampling
-from .task_operator import TaskOperator, Work, connect_and_tell
+from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 from .train import JobControl
 
 
@@ -59,7 +59,7 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
             params["crop"] = {"min": minimum, "max": maximum}
         server = server_settings(context)
 
-        def work(emit, stopped) -> dict[str, Any]:
+        def work(emit: Emit, stopped: Stopped) -> dict[str, Any]:
             client = connect_and_tell(server, emit).client
             job = client.submit("render", params)
             emit(JobStarted(job.id))

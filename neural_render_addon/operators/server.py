@@ -9,9 +9,9 @@ import bpy
 from .. import server_process
 from ..errors import ServerUnreachable
 from ..install import install
-from ..jobs import Connected, MethodsListed, Note
+from ..jobs import Connected, Emit, MethodsListed, Note
 from ..preferences import install_settings, server_settings
-from .task_operator import TaskOperator, Work, connect_and_tell, running_task
+from .task_operator import Stopped, TaskOperator, Work, connect_and_tell, running_task
 
 
 class NEURALRENDER_OT_server_start(TaskOperator, bpy.types.Operator):
@@ -25,7 +25,7 @@ class NEURALRENDER_OT_server_start(TaskOperator, bpy.types.Operator):
         settings = server_settings(context)
         context.window_manager.neural_render.server_state = "STARTING"
 
-        def work(emit, stopped) -> None:
+        def work(emit: Emit, stopped: Stopped) -> None:
             try:
                 connection = server_process.connect(settings)
             except ServerUnreachable:
@@ -54,7 +54,7 @@ class NEURALRENDER_OT_server_stop(TaskOperator, bpy.types.Operator):
     def prepare(self, context: bpy.types.Context) -> Work:
         settings = server_settings(context)
 
-        def work(emit, stopped) -> None:
+        def work(emit: Emit, stopped: Stopped) -> None:
             server_process.stop(connect_and_tell(settings, emit), settings.state_dir)
 
         return work

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import bpy
 
@@ -34,7 +34,8 @@ from ..preview import show_preview
 from ..properties import TaskState, WindowManagerProperties
 from ..server_process import Connection, ServerSettings, connect
 
-Work = Callable[[Emit, Callable[[], bool]], Any]
+Stopped = Callable[[], bool]
+Work = Callable[[Emit, Stopped], Any]
 
 # Seconds between two looks at the queue, and the longest one look may take.
 TICK = 0.1
@@ -52,6 +53,13 @@ class TaskOperator:
     task_name: ClassVar[str]
     _task: Task | None = None
     _timer: bpy.types.Timer | None = None
+
+    if TYPE_CHECKING:  # of bpy.types.Operator
+        bl_idname: str
+        bl_label: str
+        options: Any
+
+        def report(self, kinds: set[str], message: str) -> None: ...
 
     # -- what an operator says ----------------------------------------------------------------------
 
@@ -215,7 +223,8 @@ def connect_and_tell(settings: ServerSettings, emit: Emit) -> Connection:
 
 
 def state(context: bpy.types.Context, name: str) -> TaskState:
-    return context.window_manager.neural_render.task(name)
+    manager: WindowManagerProperties = context.window_manager.neural_render
+    return manager.task(name)
 
 
 def show(context: bpy.types.Context, name: str, message: Message) -> None:

@@ -9,10 +9,10 @@ import bpy
 
 from ..errors import AddonError
 from ..fields import chosen_field, describe_scene, file_stem, output_folder
-from ..jobs import JobStarted, follow_job
+from ..jobs import Emit, JobStarted, follow_job
 from ..preferences import server_settings
 from ..preview import IMAGE_NAME, preview_path
-from .task_operator import TaskOperator, Work, connect_and_tell, state
+from .task_operator import Stopped, TaskOperator, Work, connect_and_tell, state
 
 
 class TrainingOperator(TaskOperator):
@@ -30,7 +30,7 @@ class TrainingOperator(TaskOperator):
         settings = server_settings(context)
         preview = preview_path()
 
-        def work(emit, stopped) -> dict[str, Any]:
+        def work(emit: Emit, stopped: Stopped) -> dict[str, Any]:
             client = connect_and_tell(settings, emit).client
             job = client.submit("train", params)
             emit(JobStarted(job.id))
@@ -75,7 +75,7 @@ class NEURALRENDER_OT_train_resume(TrainingOperator, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if state(context, "train").is_paused:
-            return bpy.ops.neural_render.train_continue("INVOKE_DEFAULT")
+            return set(bpy.ops.neural_render.train_continue("INVOKE_DEFAULT"))
         return super().invoke(context, event)
 
 
@@ -94,7 +94,7 @@ class JobControl(TaskOperator):
         settings = server_settings(context)
         job_id = state(context, self.watched).job_id
 
-        def work(emit, stopped) -> None:
+        def work(emit: Emit, stopped: Stopped) -> None:
             getattr(connect_and_tell(settings, emit).client, self.call)(job_id)
 
         return work
