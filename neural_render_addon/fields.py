@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 import bpy
 
 from .errors import AddonError
+from .timing import capture_seconds, scene_fps
 
 
 @overload
@@ -36,6 +37,17 @@ def chosen_field(context: bpy.types.Context, required: bool = True) -> bpy.types
             "No field is chosen; import a capture, or choose a field object in the Capture panel"
         )
     return None
+
+
+def field_seconds(field: bpy.types.Object, scene: bpy.types.Scene) -> float:
+    """Seconds of the capture that ``field`` shows at the scene's current frame, its part included.
+
+    Both as they are in the .blend, or both as a depsgraph has evaluated them.
+    """
+    properties = field.neural_render
+    fps = scene_fps(scene.render.fps, scene.render.fps_base)
+    # The "final" frame has the scene's time remapping applied, as all keyframes have.
+    return capture_seconds(scene.frame_current_final, fps, properties.timing, properties.duration)
 
 
 def describe_scene(field: bpy.types.Object, scene: dict[str, Any]) -> None:

@@ -161,12 +161,6 @@ class NEURALRENDER_PT_render(NeuralRenderPanel, bpy.types.Panel):
             range_column.prop(settings, "frame_start")
             range_column.prop(settings, "frame_end")
         column.prop(settings, "frame_step")
-        field = scene.neural_render.field
-        if field is not None:
-            timing = column.column(align=True)
-            timing.prop(field.neural_render, "frame_start", text="Field Start")
-            timing.prop(field.neural_render, "time_offset", text="Offset")
-            timing.prop(field.neural_render, "speed")
         column.prop(settings, "use_depth")
         column.prop(settings, "background")
         column.prop(settings, "crop")

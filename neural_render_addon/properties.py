@@ -16,7 +16,18 @@ from bpy.props import (
 )
 
 from . import method_choices
-from .timing import FieldTiming
+from .timing import FieldTiming, TimeMapping
+
+TIME_MAPPINGS = (
+    (TimeMapping.FOLLOW, "Follow Timeline", "The field runs with the timeline and holds at its ends"),
+    (TimeMapping.LOOP, "Loop", "As Follow Timeline, but from the last moment on to the first"),
+    (TimeMapping.PING_PONG, "Ping-Pong", "As Follow Timeline, but forwards and backwards in turn"),
+    (
+        TimeMapping.FIELD_TIME,
+        "Freeze or Curve",
+        "The field shows the moment Field Time: a value freezes it, keyframes make a free curve",
+    ),
+)
 
 DEVICES = (
     ("auto", "Automatic", "The server's GPU where it has one, else its processor"),
@@ -39,6 +50,11 @@ def is_field(_owner: object, candidate: bpy.types.Object) -> bool:
 
 def has_volume(_owner: object, candidate: bpy.types.Object) -> bool:
     return candidate.type in {"MESH", "EMPTY"} and not candidate.neural_render.is_field
+
+
+def tag_owner(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    """Let Blender know that the object has changed: it does not watch an add-on's properties."""
+    group.id_data.update_tag()
 
 
 class FieldProperties(bpy.types.PropertyGroup):
@@ -64,21 +80,35 @@ class FieldProperties(bpy.types.PropertyGroup):
     bounds_max: FloatVectorProperty(
         name="Bounds Maximum", description="Upper corner of what was filmed, in capture units", size=3
     )
+    time_mapping: EnumProperty(
+        name="Time",
+        description="How the moment that the field shows follows from the scene's frame",
+        items=TIME_MAPPINGS,
+        update=tag_owner,
+    )
+    field_time: FloatProperty(
+        name="Field Time",
+        description="The moment shown, in seconds of the capture; a value freezes, keyframes are a curve",
+        unit="TIME_ABSOLUTE",
+        update=tag_owner,
+    )
     frame_start: FloatProperty(
-        name="Start Frame", description="Scene frame at which the field's time equals its offset", default=1.0
+        name="Start Frame",
+        description="Scene frame at which the field's time equals its offset",
+        default=1.0,
+        update=tag_owner,
     )
     time_offset: FloatProperty(
         name="Time Offset",
-        description=(
-            "Seconds of the capture shown at the start frame. Can be keyframed; with a speed of 0 the "
-            "keys alone say what moment is shown"
-        ),
+        description="Seconds of the capture shown at the start frame",
         unit="TIME_ABSOLUTE",
+        update=tag_owner,
     )
     speed: FloatProperty(
         name="Speed",
-        description="Speed of the field against the timeline: 0 freezes it, -1 plays it backwards",
+        description="Speed of the field against the timeline: 0 stops it, -1 plays it backwards",
         default=1.0,
+        update=tag_owner,
     )
     render_folder: StringProperty(
         name="Rendered Frames", description="Folder of the frames rendered last", subtype="DIR_PATH"
@@ -91,7 +121,9 @@ class FieldProperties(bpy.types.PropertyGroup):
 
     @property
     def timing(self) -> FieldTiming:
-        return FieldTiming(self.frame_start, self.time_offset, self.speed)
+        return FieldTiming(
+            self.frame_start, self.time_offset, self.speed, TimeMapping(self.time_mapping), self.field_time
+        )
 
 
 class TrainProperties(bpy.types.PropertyGroup):

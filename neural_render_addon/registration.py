@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import bpy
 
-from . import panels, panels_composite, preferences, properties
-from .operators import capture, composite, render, server, task_operator, train
+from . import panels, panels_composite, panels_time, preferences, properties
+from .operators import capture, composite, field_time, render, server, task_operator, train
 
-_MODULES = (properties, preferences, server, capture, train, render, composite, panels, panels_composite)
+_MODULES = (
+    properties,
+    preferences,
+    server,
+    capture,
+    train,
+    render,
+    field_time,
+    composite,
+    panels,
+    panels_time,
+    panels_composite,
+)
 
 
 def register() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 
 from .camera import evaluated_pinhole, render_size, to_capture
 from .errors import CameraError
+from .fields import field_seconds
 from .jobs import write_atomically
-from .timing import capture_seconds, scene_fps
+from .timing import scene_fps
 
 CameraFile = dict[str, Any]
 
@@ -71,7 +72,6 @@ class RigSampling:
             raise CameraError("The scene has no camera; add one, or make one the active camera")
         width, height = render_size(scene.render)
         aspect = (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y)
-        fps = scene_fps(scene.render.fps, scene.render.fps_base)
         for camera in cameras:
             pinhole = evaluated_pinhole(camera, depsgraph, width, height, aspect)
             name = f"{self.prefix}{frame:04d}"
@@ -86,7 +86,7 @@ class RigSampling:
                     "cx": pinhole.cx,
                     "cy": pinhole.cy,
                     "transform_matrix": self._matrix(camera, depsgraph),
-                    "time": self._seconds(frame, fps),
+                    "time": self._seconds(scene, frame),
                     "name": name,
                     "camera": camera.name,
                 }
@@ -100,13 +100,10 @@ class RigSampling:
         rows: list[list[float]] = to_capture(world, field_world, name).tolist()
         return rows
 
-    def _seconds(self, frame: int, fps: float) -> float:
+    def _seconds(self, scene: bpy.types.Scene, frame: int) -> float:
         if self.field is None:
-            return (frame - self.frames[0]) / fps
-        # Of the object itself: Blender writes animated values back to it, but does not tell the
-        # evaluated copy when a property of an add-on is set.
-        properties = self.field.neural_render
-        return capture_seconds(frame, fps, properties.timing, properties.duration)
+            return (frame - self.frames[0]) / scene_fps(scene.render.fps, scene.render.fps_base)
+        return field_seconds(self.field, scene)
 
 
 def write_camera_file(path: Path, camera_file: CameraFile) -> None:

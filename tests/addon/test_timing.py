@@ -4,11 +4,11 @@ import pytest
 
 from neural_render_addon.timing import (
     FieldTiming,
+    TimeMapping,
     capture_seconds,
     duration_in_frames,
     frame_rate,
     scene_fps,
-    scene_frame,
 )
 
 
@@ -37,9 +37,30 @@ def test_outside_the_capture_the_ends_are_held():
     assert capture_seconds(25, 24.0, timing, 2.0) == pytest.approx(1.0)
 
 
-def test_scene_frame_is_the_inverse():
-    timing = FieldTiming(frame_start=7, offset=0.3, speed=-1.5)
-    assert scene_frame(capture_seconds(42.25, 23.976, timing), 23.976, timing) == pytest.approx(42.25)
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        # seconds that the unmapped time takes at these frames: -0.5, 0, 1.5, 2.5, 4.25 of a 2 s capture
+        (TimeMapping.FOLLOW, [0.0, 0.0, 1.5, 2.0, 2.0]),
+        (TimeMapping.LOOP, [1.5, 0.0, 1.5, 0.5, 0.25]),
+        (TimeMapping.PING_PONG, [0.5, 0.0, 1.5, 1.5, 0.25]),
+        (TimeMapping.FIELD_TIME, [0.7] * 5),
+    ],
+)
+def test_mappings(mapping, expected):
+    timing = FieldTiming(frame_start=1, mapping=mapping, field_time=0.7)
+    frames = [-11, 1, 37, 61, 103]
+    assert [capture_seconds(frame, 24.0, timing, 2.0) for frame in frames] == pytest.approx(expected)
+
+
+def test_field_time_stays_within_the_capture():
+    timing = FieldTiming(mapping=TimeMapping.FIELD_TIME, field_time=3.0)
+    assert capture_seconds(1, 24.0, timing, 2.0) == 2.0
+
+
+def test_a_still_capture_loops_without_failing():
+    for mapping in TimeMapping:
+        assert capture_seconds(77, 24.0, FieldTiming(mapping=mapping), 0.0) == 0.0
 
 
 @pytest.mark.parametrize("fps", [24.0, 29.97, 23.976, 60.0, 12.5, 6.0])
