@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import CameraFileError
+from .split_depth import SplitDepth
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -246,11 +247,15 @@ def pose_matrix(value: Any, where: str) -> FloatArray:
 
 @dataclass(frozen=True)
 class PathFrame:
-    """A camera at a time (seconds from the capture's start); ``name`` is the output file's stem."""
+    """A camera at a time (seconds from the capture's start); ``name`` is the output file's stem.
+
+    ``split_depth`` is the depth that the passes front and behind are split at.
+    """
 
     camera: Camera
     time: float
     name: str
+    split_depth: SplitDepth | None = None
 
 
 @dataclass(frozen=True)
@@ -278,6 +283,7 @@ class CameraPath:
 
         Raises:
             CameraFileError: it is not a camera file, or a frame is unusable, or two share a name.
+            OptionError: a frame's ``split_depth`` is not understood.
         """
         if not isinstance(data, dict) or not isinstance(data.get("frames"), list):
             raise CameraFileError(f"{where}: not a camera file; it needs an object with a 'frames' list")
@@ -300,7 +306,8 @@ class CameraPath:
             if name in (".", "..") or any(character in name for character in "/\\:\0"):
                 raise CameraFileError(f"{place}: the name {name!r} cannot be a file name")
             names.add(name)
-            frames.append(PathFrame(camera, float(time), name))
+            split_depth = SplitDepth.from_json(entry.get("split_depth"), place)
+            frames.append(PathFrame(camera, float(time), name, split_depth))
         fps = data.get("fps", 24.0)
         if not is_finite_number(fps) or fps <= 0:
             raise CameraFileError(f"{where}: 'fps' is {fps!r}, but must be a positive number")

@@ -67,6 +67,14 @@ class Backend(Protocol):
     def render(self, parameters: torch.Tensor, view: View, with_depth: bool = False) -> Rendering:
         """Render ``parameters`` (N, 28); pixels of tiles that ``view.tiles`` leaves out are undefined."""
 
+    def render_split(
+        self, parameters: torch.Tensor, view: View, split_depth: torch.Tensor
+    ) -> tuple[Rendering, Rendering]:
+        """The whole with depth, and the part before ``split_depth`` (H, W); see ``splitting``.
+
+        ``split_depth`` is planar, in capture units, infinite where everything is in front.
+        """
+
     def loss(
         self,
         rendering: Rendering,

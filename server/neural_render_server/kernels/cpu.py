@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import binning, losses, optimizer, projection, rasterizer
+from . import binning, losses, optimizer, projection, rasterizer, splitting
 from .backend import ImageLoss, LossWeights, Rendering, RowGradients
 from .layout import ALPHA_MINIMUM, TRANSMITTANCE_MINIMUM, WIDTH, View
 from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
@@ -67,6 +67,49 @@ class CpuBackend:
             torch.from_numpy(transmittance),
             torch.from_numpy(depth) if with_depth else None,
         )
+
+    def render_split(
+        self, parameters: torch.Tensor, view: View, split_depth: torch.Tensor
+    ) -> tuple[Rendering, Rendering]:
+        rows = parameters.detach().numpy()
+        drawn = self._bin(rows, view)
+        self._drawn = drawn
+        space, shape = self._space, (view.height, view.width)
+        profiles = space.array("profiles", (len(rows), splitting.PROFILE_WIDTH), np.float32)
+        run_sliced(
+            lambda low, high: splitting.depth_profiles(
+                rows, view.packed, drawn.splats, drawn.entries, low, high, profiles
+            ),
+            even_bounds(len(rows)),
+        )
+        split = np.ascontiguousarray(split_depth.numpy(), dtype=np.float32)
+        color = space.array("color", (*shape, 3), np.float32)
+        front_color = space.array("front_color", (*shape, 3), np.float32)
+        planes = [space.array(name, shape, np.float32) for name in ("transmittance", "depth", "front")]
+        transmittance, depth, front = planes
+
+        def blend(low: int, high: int) -> None:
+            splitting.rasterize_split(
+                drawn.splats,
+                profiles,
+                drawn.tile_start,
+                drawn.tile_splats,
+                drawn.tiles,
+                self._cut_off,
+                self.transmittance_minimum,
+                split,
+                low,
+                high,
+                color,
+                transmittance,
+                depth,
+                front_color,
+                front,
+            )
+
+        run_sliced(blend, drawn.slices)
+        whole = (torch.from_numpy(plane) for plane in (color, transmittance, depth))
+        return Rendering(*whole), Rendering(torch.from_numpy(front_color), torch.from_numpy(front), None)
 
     def _bin(self, parameters: npt.NDArray[np.float32], view: View) -> _Drawn:
         count = len(parameters)

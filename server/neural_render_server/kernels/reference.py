@@ -14,12 +14,14 @@ from . import layout, losses
 from .backend import ImageLoss, LossWeights, Rendering, RowGradients
 from .layout import ALPHA_MAXIMUM, ALPHA_MINIMUM, GUARD, SH_C1, TILE, View
 from .optimizer import BETA_1, BETA_2, EPSILON
+from .splitting import LEAST_DEVIATION, LOGISTIC
 
 
 @dataclass(frozen=True, eq=False)
 class Splats:
     """Screen-space Gaussians: ``mean`` (N, 2), ``conic`` (N, 3) natural exponent, ``opacity`` (N,),
-    ``color`` (N, 3), ``depth`` (N,), ``half_size`` (N, 2) of the visible ellipse, ``drawn`` (N,) bool.
+    ``color`` (N, 3), ``depth`` (N,), ``half_size`` (N, 2) of the visible ellipse, ``drawn`` (N,) bool;
+    ``depth_slope`` (N, 2) a pixel and ``depth_deviation`` (N,), see ``splitting``.
     """
 
     mean: torch.Tensor
@@ -29,6 +31,8 @@ class Splats:
     depth: torch.Tensor
     half_size: torch.Tensor
     drawn: torch.Tensor
+    depth_slope: torch.Tensor
+    depth_deviation: torch.Tensor
 
 
 def rotation_matrices(quaternions: torch.Tensor) -> torch.Tensor:
@@ -80,6 +84,13 @@ def project(parameters: torch.Tensor, view: View, alpha_minimum: float = ALPHA_M
     determinant = a * c - b * b
     conic = torch.stack([c / determinant, -b / determinant, a / determinant], 1)
 
+    with torch.no_grad():
+        with_depth = (on_screen @ axes_in_camera[:, 2, :, None])[:, :, 0]
+        inverse = torch.stack([torch.stack([c, -b], 1), torch.stack([-b, a], 1)], 1)
+        depth_slope = (inverse @ with_depth[:, :, None])[:, :, 0] / determinant[:, None]
+        remaining = (axes_in_camera[:, 2] ** 2).sum(1) - (depth_slope * with_depth).sum(1)
+        depth_deviation = torch.maximum(remaining.clamp(min=0).sqrt(), LEAST_DEVIATION * safe_depth)
+
     direction = torch.nn.functional.normalize(center - position, dim=1)
     basis = SH_C1 * torch.stack([-direction[:, 1], direction[:, 2], -direction[:, 0]], 1)
     harmonics = parameters[:, layout.HARMONICS].reshape(-1, 3, 3)
@@ -91,7 +102,8 @@ def project(parameters: torch.Tensor, view: View, alpha_minimum: float = ALPHA_M
         reach = 2 * torch.log(opacity / alpha_minimum) if alpha_minimum > 0 else torch.full_like(depth, 1e12)
         half_size = torch.sqrt(reach.clamp(min=0)[:, None] * torch.stack([a, c], 1))
         drawn &= ((mean + half_size > 0) & (mean - half_size < size)).all(1)
-    return Splats(mean, conic, opacity, color.clamp(min=0), depth, half_size, drawn)
+    color = color.clamp(min=0)
+    return Splats(mean, conic, opacity, color, depth, half_size, drawn, depth_slope, depth_deviation)
 
 
 def rasterize(
@@ -99,12 +111,14 @@ def rasterize(
     view: View,
     weight_channel: torch.Tensor | None = None,
     alpha_minimum: float = ALPHA_MINIMUM,
+    split_depth: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Colour (H, W, 3), transmittance (H, W) and weighted depth (H, W) of ``splats``.
 
     ``weight_channel`` (N,), zeros, is blended instead of the depth where given: its gradient is the sum over
-    pixels of blending weight times the depth's gradient. Tile by tile, every splat of a tile in one go,
-    without early termination.
+    pixels of blending weight times the depth's gradient. With ``split_depth`` (H, W), only the share of each
+    splat that lies before it is blended. Tile by tile, every splat of a tile in one go, without early
+    termination.
     """
     indices = torch.nonzero(splats.drawn)[:, 0]
     indices = indices[torch.argsort(splats.depth.detach()[indices], stable=True)]
@@ -117,6 +131,9 @@ def rasterize(
     high = (mean + splats.half_size[indices]).detach()
     image = mean.new_zeros((view.tile_rows * TILE, view.tile_columns * TILE, 4))
     through = mean.new_ones((view.tile_rows * TILE, view.tile_columns * TILE))
+    if split_depth is not None:
+        padding = (0, view.tile_columns * TILE - view.width, 0, view.tile_rows * TILE - view.height)
+        split_depth = torch.nn.functional.pad(split_depth.to(mean.dtype), padding)
     lanes = torch.arange(TILE, dtype=mean.dtype, device=mean.device) + 0.5
     colors, transmittances = [], []
     for row in range(view.tile_rows):
@@ -137,6 +154,12 @@ def rasterize(
             alpha = opacity[chosen][:, None, None] * torch.exp(power)
             alpha = torch.where(alpha < alpha_minimum, torch.zeros_like(alpha), alpha)
             alpha = alpha.clamp(max=ALPHA_MAXIMUM)
+            if split_depth is not None:
+                rows = indices[chosen]
+                slope = splats.depth_slope[rows].T[:, :, None, None]
+                own = splats.depth[rows][:, None, None] + slope[0] * dx + slope[1] * dy
+                deviations = (split_depth[tile] - own) / splats.depth_deviation[rows][:, None, None]
+                alpha = alpha * torch.sigmoid(LOGISTIC * deviations)
             after = torch.cumprod(1 - alpha, 0)
             before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
             colors.append(torch.einsum("khw,kc->hwc", alpha * before, channels[chosen]))
@@ -216,6 +239,15 @@ class ReferenceBackend:
             self._outputs = rasterize(splats, view, weights, self.alpha_minimum)
         color, transmittance, depth = (output.detach() for output in self._outputs)
         return Rendering(color, transmittance, depth if with_depth else None)
+
+    def render_split(
+        self, parameters: torch.Tensor, view: View, split_depth: torch.Tensor
+    ) -> tuple[Rendering, Rendering]:
+        with torch.no_grad():
+            splats = project(parameters, view, self.alpha_minimum)
+            whole = rasterize(splats, view, None, self.alpha_minimum)
+            front = rasterize(splats, view, None, self.alpha_minimum, split_depth)
+        return Rendering(*whole), Rendering(front[0], front[1], None)
 
     def loss(
         self,

@@ -16,6 +16,7 @@ import torch
 
 from ..cameras import Camera
 from ..captures.capture import PointCloud
+from ..errors import OptionError
 
 Tensors = dict[str, torch.Tensor]
 
@@ -78,6 +79,19 @@ class RenderedFrame:
         return self.color + behind
 
 
+@dataclass(frozen=True)
+class SplitFrame:
+    """A frame, and its part before a depth per pixel (of computer graphics that go between).
+
+    ``front_color`` (H, W, 3) and ``front_opacity`` (H, W) are as in ``RenderedFrame``. What lies behind is
+    what makes front over behind the whole.
+    """
+
+    whole: RenderedFrame
+    front_color: npt.NDArray[np.float32]
+    front_opacity: npt.NDArray[np.float32]
+
+
 class Method(ABC):
     """A trainable field. Construct with a config, then either ``initialise`` or ``load``."""
 
@@ -117,6 +131,18 @@ class Method(ABC):
     @abstractmethod
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
         """Render a pinhole camera at ``time`` (seconds); any size, any position."""
+
+    def render_split(
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+    ) -> SplitFrame:
+        """As ``render``, split at ``split_depth`` (H, W): planar, capture units; all is before infinity.
+
+        Raises:
+            OptionError: the method cannot; those that can override this.
+        """
+        raise OptionError(
+            f"{self.label} cannot be split in depth; render it without depth layers, and merge by depth"
+        )
 
     @abstractmethod
     def tensors(self) -> Tensors:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..cameras import Camera, CameraPath
+from ..cameras import Camera, CameraPath, PathFrame
 from ..errors import OptionError
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, load_method
@@ -47,6 +47,17 @@ class FrameRenderer:
         """The passes of one camera at ``time`` seconds from the capture's start."""
         return render_passes(self.method, camera, time, options, self.info.encoding)
 
+    def render_frame(self, frame: PathFrame, options: PassOptions) -> Passes:
+        """The passes of a frame of a camera path.
+
+        Raises:
+            OptionError: its depth to split at cannot be read, or it cannot be rendered as asked.
+        """
+        depth = None
+        if frame.split_depth is not None:
+            depth = frame.split_depth.read(frame.camera.width, frame.camera.height)
+        return render_passes(self.method, frame.camera, frame.time, options, self.info.encoding, depth)
+
 
 def render_path(
     scene_path: Path, path: CameraPath, out: Path, options: RenderOptions, on_event: OnEvent, control: Control
@@ -68,7 +79,7 @@ def render_path(
         kept = not options.overwrite and _is_whole(file, options)
         if not kept:
             start = time.monotonic()
-            passes = renderer.render(frame.camera, frame.time, options.passes)
+            passes = renderer.render_frame(frame, options.passes)
             seconds += time.monotonic() - start
             rendered += 1
             if options.format == "exr":

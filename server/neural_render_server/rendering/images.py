@@ -13,7 +13,7 @@ from ..files import write_bytes
 from .colour import linear_to_srgb
 from .passes import PASS_CHANNELS, Passes
 
-PASS_LABELS = {"combined": "Combined", "depth": "Depth"}
+PASS_LABELS = {"combined": "Combined", "depth": "Depth", "front": "Front", "behind": "Behind"}
 
 
 def channel_names(pass_name: str) -> list[str]:

@@ -19,8 +19,13 @@ from .lens import render_distorted
 EMPTY_DEPTH = 1e10
 # Below half an 8-bit step of opacity there is nothing to give a depth to.
 EMPTY_OPACITY = 0.5 / 255.0
+# What lets less light through hides all (the transmittance at which Gaussians stop, too).
+LEAST_THROUGH = 1e-4
 
-PASS_CHANNELS = {"combined": ("R", "G", "B", "A"), "depth": ("Z",)}
+RGBA = ("R", "G", "B", "A")
+PASS_CHANNELS = {"combined": RGBA, "depth": ("Z",), "front": RGBA, "behind": RGBA}
+# Passes that need a depth to split at.
+SPLIT_PASSES = ("front", "behind")
 
 Background = Literal["transparent", "field"]
 Passes = dict[str, npt.NDArray[np.float32]]  # pass name -> (H, W, channels) float32
@@ -75,21 +80,65 @@ def crop_from_json(data: Any) -> CropBox | None:
     return CropBox((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
-def render_passes(method: Method, camera: Camera, time: float, options: PassOptions, encoding: str) -> Passes:
+def render_passes(
+    method: Method,
+    camera: Camera,
+    time: float,
+    options: PassOptions,
+    encoding: str,
+    split_depth: npt.NDArray[np.float32] | None = None,
+) -> Passes:
     """Render one camera at ``time`` seconds into the passes of ``options``.
 
     ``combined`` is scene-linear Rec.709, premultiplied; ``depth`` is planar, in capture units, 1e10
-    where nothing is. ``encoding`` is how the field stores colour: ``srgb`` or ``linear``.
+    where nothing is. ``front`` and ``behind`` are like ``combined``, the field before and behind
+    ``split_depth`` (H, W); front over behind is ``combined``. ``encoding`` is how the field stores colour:
+    ``srgb`` or ``linear``.
+
+    Raises:
+        OptionError: the passes need a ``split_depth``, or the camera or the method cannot be split.
     """
-    frame = render_distorted(lambda pinhole: method.render(pinhole, time, options.crop), camera)
+    front = None
+    if any(name in SPLIT_PASSES for name in options.passes):
+        if split_depth is None:
+            raise OptionError("the passes front and behind need the camera's split_depth: the CG's depth")
+        if not camera.is_pinhole:
+            raise OptionError(
+                f"camera {camera.name or '(unnamed)'}: front and behind need a camera without lens distortion"
+            )
+        split = method.render_split(camera, time, split_depth, options.crop)
+        frame = split.whole
+        front = _linear_rgba(split.front_color, np.clip(split.front_opacity, 0.0, 1.0), encoding)
+    else:
+        frame = render_distorted(lambda pinhole: method.render(pinhole, time, options.crop), camera)
+    combined = _combined(frame, method.background, options.background, encoding)
     passes: Passes = {}
     for name in options.passes:
         if name == "combined":
-            passes[name] = _combined(frame, method.background, options.background, encoding)
+            passes[name] = combined
+        elif name == "front" and front is not None:
+            passes[name] = front
+        elif name == "behind" and front is not None:
+            passes[name] = behind_layer(combined, front)
         else:
             depth = np.where(frame.opacity < EMPTY_OPACITY, EMPTY_DEPTH, frame.depth)
             passes[name] = depth.astype(np.float32)[..., None]
     return passes
+
+
+def behind_layer(
+    combined: npt.NDArray[np.float32], front: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """The layer (H, W, 4) that makes ``front`` over it ``combined``; all premultiplied and linear.
+
+    So a pixel that CG covers by half is the mean of the frame with CG and the frame without, whatever
+    encoding the field blends in. In that encoding a dark part behind a bright one can come out negative here.
+    Where ``front`` hides all there is nothing behind.
+    """
+    through = 1.0 - front[..., 3:]
+    behind = np.where(through > LEAST_THROUGH, (combined - front) / np.maximum(through, LEAST_THROUGH), 0.0)
+    behind[..., 3] = np.clip(behind[..., 3], 0.0, 1.0)
+    return behind.astype(np.float32)
 
 
 def _combined(
@@ -98,6 +147,12 @@ def _combined(
     color, opacity = frame.color, np.clip(frame.opacity, 0.0, 1.0)
     if background == "field" and learned is not None:
         color, opacity = frame.over(learned), np.ones_like(opacity)
+    return _linear_rgba(color, opacity, encoding)
+
+
+def _linear_rgba(
+    color: npt.NDArray[np.float32], opacity: npt.NDArray[np.float32], encoding: str
+) -> npt.NDArray[np.float32]:
     if encoding == "srgb":
         color = premultiplied_srgb_to_linear(color, opacity)
     return np.concatenate([color, opacity[..., None]], axis=-1).astype(np.float32)

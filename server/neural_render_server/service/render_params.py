@@ -30,7 +30,7 @@ class RenderParams(BaseModel):
     cameras: str | dict[str, Any] = Field(description="A camera file: its absolute path or its content.")
     out: str = Field(description="The folder for the frames, an absolute path.")
     format: Literal["exr", "png"] = "exr"
-    passes: list[str] = Field(default=["combined", "depth"], description="Of combined, depth.")
+    passes: list[str] = Field(default=["combined", "depth"], description="Of combined, depth, front, behind.")
     crop: Crop | None = None
     background: Literal["transparent", "field"] = "transparent"
     overwrite: bool = Field(default=True, description="False keeps the whole frames that exist.")

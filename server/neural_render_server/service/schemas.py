@@ -131,7 +131,10 @@ class RenderFrame(Request):
     scene: str = Field(description="The scene folder, an absolute path.")
     camera: dict[str, Any] = Field(description="An entry of a camera file's frames, with w and h.")
     time: float = Field(default=0.0, description="Seconds from the capture's start.")
-    passes: list[str] = ["combined", "depth"]
+    passes: list[str] = Field(
+        default=["combined", "depth"],
+        description="Of combined, depth, front, behind; the last two need the camera's split_depth.",
+    )
     format: Literal["raw", "exr", "png"] = "raw"
     dtype: Literal["float16", "float32"] = "float16"
     crop: Crop | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -12,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
-from neural_render_server.cameras import CameraPath
+from neural_render_server.cameras import CameraPath, PathFrame, camera_from_json
 from neural_render_server.rendering.frames import FrameRenderer
 from neural_render_server.rendering.images import read_exr
 from neural_render_server.rendering.passes import Passes, PassOptions
 from neural_render_server.service.single_frames import raw_planes
+from neural_render_server.split_depth import SplitDepth
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,27 @@ def test_a_crop_leaves_out_what_is_outside(server: Any, request_body: dict[str, 
     assert not planes["combined"].any() and (planes["depth"] == 1e10).all()
 
 
+def test_layers_before_and_behind_a_depth(
+    server: Any, request_body: dict[str, Any], expected: Passes, trained_scene: Path
+) -> None:
+    depth = np.full((48, 64), 1e10, np.float32)
+    depth[:, 32:] = 4.0  # twice the CG's in capture units
+    split = {"data": base64.b64encode(depth.tobytes()).decode(), "scale": 0.5}
+    camera = {**request_body["camera"], "split_depth": split}
+    body = {**request_body, "camera": camera, "passes": ["front", "behind"], "dtype": "float32"}
+    planes = decode(server.post("/v1/render", body))
+    front, behind = planes["front"], planes["behind"]
+    assert np.abs(front + (1.0 - front[..., 3:]) * behind - expected["combined"]).max() < 1e-5
+    assert np.abs(front[:, :31] - expected["combined"][:, :31]).max() < 1e-5
+    cut = SplitDepth(data=depth.tobytes(), scale=0.5).read(64, 48)
+    path_frame = PathFrame(
+        camera_from_json(camera, {}, ""), request_body["time"], "", SplitDepth.from_json(split, "")
+    )
+    own = FrameRenderer(trained_scene).render_frame(path_frame, PassOptions(("front",)))
+    assert np.isinf(cut[:, :31]).all() and (cut[:, 32:] == 2.0).all()
+    assert np.array_equal(front, own["front"]) and behind[:, 32:, 3].max() > 0.5
+
+
 def test_a_scene_that_changed_is_read_anew(
     server: Any, request_body: dict[str, Any], trained_scene: Path, tmp_path: Path
 ) -> None:
@@ -118,6 +141,7 @@ def test_a_scene_that_changed_is_read_anew(
         ({"camera": {"w": 64, "h": 48}}, "focal length"),
         ({"crop": {"min": [1, 1, 1], "max": [0, 0, 0]}}, "crop"),
         ({"background": "black"}, "background"),
+        ({"passes": ["front"]}, "split_depth"),
     ],
 )
 def test_what_is_wrong_is_told(

@@ -14,9 +14,9 @@ import torch
 from ...cameras import Camera
 from ...errors import SceneError, TrainingError
 from ...kernels import backend_for, layout
-from ...kernels.backend import Backend, LossWeights
+from ...kernels.backend import Backend, LossWeights, Rendering
 from ...kernels.warm_up import warm_up
-from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
+from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from . import growth, schedule
 from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step
 from .initialise import initial_gaussians
@@ -171,18 +171,26 @@ class GaussiansMethod(Method):
         return {"loss": loss.value, "psnr": psnr, "gaussians": float(model.count)}
 
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        rows, view = self._drawn(camera, time, crop)
+        return _frame(self._render_backend().render(rows, view, with_depth=True))
+
+    def render_split(
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+    ) -> SplitFrame:
+        rows, view = self._drawn(camera, time, crop)
+        depths = torch.from_numpy(split_depth).to(self.device)
+        whole, front = self._render_backend().render_split(rows, view, depths)
+        return SplitFrame(_frame(whole), front.color.cpu().numpy().copy(), _opacity(front))
+
+    def _drawn(self, camera: Camera, time: float, crop: CropBox | None) -> tuple[torch.Tensor, layout.View]:
+        """The rows to draw and the view to draw them in."""
         model = self.model
         rows = model.alive if crop is None else model.inside(crop, time)
         # At a longer focal length than trained with, a pixel's footprint stays that of a training pixel:
         # the Gaussians were fitted with it, and would leave gaps without (Yu et al. 2024, Mip-Splatting).
         magnification = max(1.0, camera.fl_x / model.focal)
-        view = layout.make_view(camera, model.timestep(time), model.near, layout.DILATION * magnification**2)
-        rendering = self._render_backend().render(rows, view, with_depth=True)
-        assert rendering.depth is not None
-        opacity = np.float32(1.0) - rendering.transmittance.cpu().numpy()
-        weighted = rendering.depth.cpu().numpy()
-        depth = np.divide(weighted, opacity, out=np.zeros_like(weighted), where=opacity > 1e-6)
-        return RenderedFrame(rendering.color.cpu().numpy().copy(), opacity, depth)
+        dilation = layout.DILATION * magnification**2
+        return rows, layout.make_view(camera, model.timestep(time), model.near, dilation)
 
     def _render_backend(self) -> Backend:
         backend: Backend | None = getattr(self._render_backends, "backend", None)
@@ -205,6 +213,18 @@ class GaussiansMethod(Method):
         if optimizer_tensors:
             self._training = _TrainingState(self._model, np.random.default_rng(0))
             self._training.load(optimizer_tensors, self._model.count)
+
+
+def _opacity(rendering: Rendering) -> npt.NDArray[np.float32]:
+    return np.asarray(np.float32(1.0) - rendering.transmittance.cpu().numpy())
+
+
+def _frame(rendering: Rendering) -> RenderedFrame:
+    """A rendering with depth, out of the backend's buffers."""
+    assert rendering.depth is not None
+    opacity, weighted = _opacity(rendering), rendering.depth.cpu().numpy()
+    depth = np.divide(weighted, opacity, out=np.zeros_like(weighted), where=opacity > 1e-6)
+    return RenderedFrame(rendering.color.cpu().numpy().copy(), opacity, depth)
 
 
 class _TrainingState:

@@ -13,11 +13,11 @@ from torch import nn
 
 from ...cameras import Camera
 from ...errors import SceneError
-from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
+from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from ..volumetric.adam_state import adam_tensors, load_adam
 from ..volumetric.bounds import SceneBounds, scene_bounds
 from ..volumetric.rays import PixelSampler, RayGatherer, step_random
-from ..volumetric.rendering import render_in_chunks
+from ..volumetric.rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
 from ..volumetric.requirements import check_views
 from ..volumetric.uniform_sampler import UniformSampler
 from .conditions import Condition
@@ -174,14 +174,31 @@ class CoarseFineMethod(Method, Generic[Config]):
         return training.samplers[stage]
 
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        return render_in_chunks(camera, crop, self.device, self._rays_renderer(time), self._rays_at_once)
+
+    def render_split(
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+    ) -> SplitFrame:
+        render_rays = self._rays_renderer(time)
+        return split_in_chunks(camera, crop, self.device, render_rays, split_depth, self._rays_at_once)
+
+    @property
+    def _rays_at_once(self) -> int:
+        return max(1, SAMPLES_PER_CHUNK // (self.config.coarse_samples + self.config.fine_samples))
+
+    def _rays_renderer(self, time: float) -> RenderRays:
         trained, _, space = self._ready()
         config = self.config
         with torch.no_grad():
             condition = trained.condition(torch.tensor([time], dtype=torch.float32, device=self.device))
 
         def render_rays(
-            rays_o: torch.Tensor, rays_d: torch.Tensor, near: torch.Tensor, far: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            rays_o: torch.Tensor,
+            rays_d: torch.Tensor,
+            near: torch.Tensor,
+            far: torch.Tensor,
+            split: torch.Tensor | None,
+        ) -> tuple[Composited, Composited | None]:
             _, fine = render_coarse_fine(
                 trained.coarse,
                 trained.fine,
@@ -190,11 +207,11 @@ class CoarseFineMethod(Method, Generic[Config]):
                 condition.expand(len(rays_o), -1),
                 (near, far),
                 Sampling(config.coarse_samples, config.fine_samples),
+                split,
             )
-            return fine.color, fine.opacity, fine.depth
+            return (fine.color, fine.opacity, fine.depth), fine.front
 
-        rays_at_once = max(1, SAMPLES_PER_CHUNK // (config.coarse_samples + config.fine_samples))
-        return render_in_chunks(camera, crop, self.device, render_rays, rays_at_once)
+        return render_rays
 
     def tensors(self) -> Tensors:
         trained, bounds, space = self._ready()

@@ -11,6 +11,7 @@ import torch
 from ..volumetric import stepfun
 from ..volumetric.quadrature import composite, volume_weights
 from ..volumetric.rays import torch_random
+from ..volumetric.rendering import share_before
 from .space import FieldRays
 
 # The last sample of an open ray stands for all beyond it (released code).
@@ -29,11 +30,15 @@ class Radiance(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Composited:
-    """Premultiplied colour (R, 3), opacity (R,), and the sum of weights times planar depth (R,)."""
+    """Premultiplied colour (R, 3), opacity (R,), and the sum of weights times planar depth (R,).
+
+    ``front`` is the part of the three before a depth to split at, if one was given.
+    """
 
     color: torch.Tensor
     opacity: torch.Tensor
     depth: torch.Tensor
+    front: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ def render_coarse_fine(
     condition: torch.Tensor,
     limits: tuple[torch.Tensor, torch.Tensor] | None,
     sampling: Sampling,
+    split: torch.Tensor | None = None,
 ) -> tuple[Composited, Composited]:
     """Both networks' renderings of R rays.
 
     ``directions`` (R, 3) unit, in capture coordinates; ``condition`` (R, C); ``limits``: planar depths (R,)
-    between which there may be something.
+    between which there may be something; ``split`` (R,): planar depth to split the fine one at.
     """
     count, device = len(directions), directions.device
     jitter = _jitter(sampling.random, count, sampling.coarse, device)
@@ -73,7 +79,7 @@ def render_coarse_fine(
     quantiles = stepfun.stratified(count, sampling.fine, jitter, directions.dtype, device)
     found = stepfun.sample(middles, weights[:, 1:-1].detach() + WEIGHT_PADDING, quantiles)
     t = torch.sort(torch.cat([t, found], dim=-1), dim=-1).values
-    second, _ = _render(fine, rays, t, directions, condition, limits, sampling)
+    second, _ = _render(fine, rays, t, directions, condition, limits, sampling, split)
     return first, second
 
 
@@ -91,6 +97,7 @@ def _render(
     condition: torch.Tensor,
     limits: tuple[torch.Tensor, torch.Tensor] | None,
     sampling: Sampling,
+    split: torch.Tensor | None = None,
 ) -> tuple[Composited, torch.Tensor]:
     """The rendering and the samples' weights; NeRF, equation 3: each sample stands for all up to the next."""
     raw, colors = network(rays.points(t), directions, condition)
@@ -106,5 +113,12 @@ def _render(
         torch.full_like(t[:, :1], ENDLESS) if rays.ends_open else (rays.far[:, None] - t[:, -1:]).clamp_min(0)
     )
     lengths = torch.cat([t.diff(dim=-1), end], dim=-1) * rays.directions.norm(dim=-1, keepdim=True)
-    weights = volume_weights(density * is_inside, lengths)
-    return Composited(*composite(weights, colors, depths)), weights
+    density = density * is_inside
+    weights = volume_weights(density, lengths)
+    front = None
+    if split is not None:
+        # the last sample of an open ray is counted where it lies
+        last = depths[:, -1:] if rays.ends_open else rays.planar_depth(rays.far[:, None])
+        share = share_before(split[:, None], depths, torch.cat([depths, last], dim=-1).diff(dim=-1))
+        front = composite(volume_weights(density * share, lengths), colors, depths)
+    return Composited(*composite(weights, colors, depths), front), weights

@@ -16,10 +16,10 @@ from ...errors import SceneError
 from ...fields.networks import MLP
 from ...kernels import hash_encoding
 from ...kernels.hash_layout import HashLayout, geometric_layout, initial_table
-from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
+from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from ..volumetric.optimizer import FieldOptimizer
 from ..volumetric.rays import RayGatherer, step_random
-from ..volumetric.rendering import render_in_chunks
+from ..volumetric.rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
 from ..volumetric.schedule import Schedule, learning_rate
 from ..volumetric.uniform_sampler import UniformSampler
 from .plane import PicturePlane
@@ -129,29 +129,43 @@ class NgpImageMethod(Method):
         return {"loss": value}
 
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        return render_in_chunks(camera, crop, self.device, self._rays_renderer(camera))
+
+    def render_split(
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+    ) -> SplitFrame:
+        return split_in_chunks(camera, crop, self.device, self._rays_renderer(camera), split_depth)
+
+    def _rays_renderer(self, camera: Camera) -> RenderRays:
         plane, field = self._ready()
         right = torch.from_numpy(camera.camera_to_world[:3, 0] / camera.fl_x).float().to(self.device)
         down = torch.from_numpy(-camera.camera_to_world[:3, 1] / camera.fl_y).float().to(self.device)
 
         def render_rays(
-            rays_o: torch.Tensor, rays_d: torch.Tensor, near: torch.Tensor, far: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            rays_o: torch.Tensor,
+            rays_d: torch.Tensor,
+            near: torch.Tensor,
+            far: torch.Tensor,
+            split: torch.Tensor | None,
+        ) -> tuple[Composited, Composited | None]:
             _, distance, is_hit = plane.hit(rays_o, rays_d)
             covered = float(distance[is_hit].max()) / camera.fl_x / plane.pixel if is_hit.any() else 1.0
             across = min(max(math.ceil(covered - 1e-3), 1), MOST_SAMPLES_ACROSS)
-            total = rays_o.new_zeros(len(rays_o), 5)
+            total, front = rays_o.new_zeros(2, len(rays_o), 5)
             offsets = [(k + 0.5) / across - 0.5 for k in range(across)]
             for x in offsets:
                 for y in offsets:
                     places, distance, is_hit = plane.hit(rays_o, rays_d + x * right + y * down)
                     seen = torch.nonzero(is_hit & (distance >= near) & (distance <= far))[:, 0]
                     values = field.network(field.encode(places[seen])).clamp(0.0, 1.0)
-                    total[seen, :4] += values
-                    total[seen, 4] += values[:, 3] * distance[seen]
-            total /= across * across
-            return torch.minimum(total[:, :3], total[:, 3:4]), total[:, 3], total[:, 4]
+                    values = torch.cat([values, values[:, 3:] * distance[seen, None]], dim=-1)
+                    total[seen] += values
+                    if split is not None:
+                        front[seen] += values * (distance <= split)[seen, None]
+            whole, before = _composited(total / across**2), _composited(front / across**2)
+            return whole, None if split is None else before
 
-        return render_in_chunks(camera, crop, self.device, render_rays)
+        return render_rays
 
     def tensors(self) -> Tensors:
         plane, field = self._ready()
@@ -195,6 +209,11 @@ class NgpImageMethod(Method):
             2, config.levels, config.features, config.log2_table_size, config.coarsest, finest
         )
         return PictureField(layout, config.width, generator).to(self.device)
+
+
+def _composited(values: torch.Tensor) -> Composited:
+    """``values`` (R, 5): colour, opacity, weighted depth."""
+    return torch.minimum(values[:, :3], values[:, 3:4]), values[:, 3], values[:, 4]
 
 
 @dataclass

@@ -17,6 +17,7 @@ from ...kernels.ray_marching import march
 from .box import CascadeBox
 from .boxes import intersect_box
 from .occupancy import OccupancyGrid
+from .rendering import Composited, share_before
 
 # Samples behind this share of the light are not worth their time (Instant-NGP, released code).
 LEAST_TRANSMITTANCE = 1e-4
@@ -41,7 +42,8 @@ class Marched:
     """What composites to pixels, and what the backward pass needs.
 
     ``color`` (R, 3) premultiplied, ``opacity`` (R,), ``depth`` (R,) weighted sum of distances along the
-    rays; ``features`` (N, W) is a leaf of the graph, of the samples at ``places`` and ``times``.
+    rays; ``features`` (N, W) is a leaf of the graph, of the samples at ``places`` and ``times``. ``front`` is
+    the part of colour, opacity and depth before a depth to split at, if one was given.
     """
 
     color: torch.Tensor
@@ -50,6 +52,7 @@ class Marched:
     features: torch.Tensor
     places: torch.Tensor
     times: torch.Tensor
+    front: Composited | None = None
 
     def backward(self, loss: torch.Tensor, field: MarchedField) -> None:
         """Add the loss's gradient to the ``grad`` of all the field's parameters."""
@@ -75,10 +78,12 @@ class Marcher:
         near: torch.Tensor,
         far: torch.Tensor,
         jitter: torch.Tensor,
+        split: torch.Tensor | None = None,
     ) -> Marched:
         """Render rays (R, 3) in capture coordinates at the field's ``times`` (R,) in [0, 1].
 
-        ``near``, ``far`` (R,) bound the distance along ``rays_d``; ``jitter`` (R,) moves the first step.
+        ``near``, ``far`` (R,) bound the distance along ``rays_d``; ``jitter`` (R,) moves the first step;
+        ``split`` (R,): distance along ``rays_d`` to split at.
         """
         origins, directions = self.box.rays_to_unit(rays_o, rays_d)
         half = 0.5 * 2.0 ** (self.box.cascades - 1)
@@ -101,10 +106,16 @@ class Marcher:
             harmonics = spherical_harmonics(directions / directions.norm(dim=-1, keepdim=True))
             features, places, sample_times = features[index], places[index], sample_times[index]
             rows, path, distances = rows[index], path[index], distances[index]
+            starts, lengths = starts[index], lengths[index]
         features.requires_grad_(torch.is_grad_enabled())
         density, color = field.networks.radiance(features, harmonics, rows)
-        pixels, opacity, depth = composite(density * path, color, distances, bounds)
-        return Marched(pixels, opacity, depth, features, places, sample_times)
+        thickness = density * path
+        pixels, opacity, depth = composite(thickness, color, distances, bounds)
+        front = None
+        if split is not None:
+            share = share_before(split[rows], starts, lengths)
+            front = composite(thickness * share, color, distances, bounds)
+        return Marched(pixels, opacity, depth, features, places, sample_times, front)
 
     def _look(
         self,

@@ -16,14 +16,14 @@ from torch.nn.functional import huber_loss
 from ...cameras import Camera
 from ...errors import SceneError, TrainingError
 from ...kernels.march_steps import MarchSteps
-from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
+from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from .bounds import hull_is_known, in_hull, scene_bounds
 from .box import CascadeBox
 from .marched import MarchedField, Marcher
 from .occupancy import OccupancyGrid
 from .optimizer import FieldOptimizer
 from .rays import PixelSampler, RayGatherer, step_random, torch_random
-from .rendering import render_in_chunks
+from .rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
 from .schedule import Schedule, learning_rate
 
 # Instant-NGP's released code: Huber loss with this threshold, divided by 5; first number of rays of a batch
@@ -180,17 +180,30 @@ class MarchedMethod(Method, Generic[Config]):
         return {"loss": value, "rays": float(len(batch)), "samples": float(count)}
 
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        return render_in_chunks(camera, crop, self.device, self._rays_renderer(time), RENDERED_RAYS)
+
+    def render_split(
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+    ) -> SplitFrame:
+        render_rays = self._rays_renderer(time)
+        return split_in_chunks(camera, crop, self.device, render_rays, split_depth, RENDERED_RAYS)
+
+    def _rays_renderer(self, time: float) -> RenderRays:
         marcher, field = self._ready(), self._averaged
         unit_time = self._unit_times(torch.tensor([time], device=self.device))
 
         def render_rays(
-            rays_o: torch.Tensor, rays_d: torch.Tensor, near: torch.Tensor, far: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-            middle = torch.full_like(near, 0.5)
-            rendered = marcher.render(field, rays_o, rays_d, unit_time.expand(len(near)), near, far, middle)
-            return rendered.color, rendered.opacity, rendered.depth
+            rays_o: torch.Tensor,
+            rays_d: torch.Tensor,
+            near: torch.Tensor,
+            far: torch.Tensor,
+            split: torch.Tensor | None,
+        ) -> tuple[Composited, Composited | None]:
+            times, middle = unit_time.expand(len(near)), torch.full_like(near, 0.5)
+            found = marcher.render(field, rays_o, rays_d, times, near, far, middle, split)
+            return (found.color, found.opacity, found.depth), found.front
 
-        return render_in_chunks(camera, crop, self.device, render_rays, RENDERED_RAYS)
+        return render_rays
 
     def tensors(self) -> Tensors:
         marcher = self._ready()

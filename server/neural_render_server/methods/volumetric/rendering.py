@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ...cameras import Camera
-from ..base import CropBox, RenderedFrame
+from ..base import CropBox, RenderedFrame, SplitFrame
 from .boxes import intersect_box
 
 # Rays rendered at once: bounds the memory that samples take, whatever the camera's size.
@@ -16,11 +17,13 @@ RAYS_PER_CHUNK = 16384
 # Below this opacity there is no depth to speak of.
 LEAST_OPACITY = 1e-4
 
+# Premultiplied colour (R, 3), opacity (R,), sum of weights times planar depth (R,)
+Composited = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 # rays_o (R, 3), rays_d (R, 3) of unit planar depth, near (R,), far (R,) in planar depth (near >= far: nothing
-# to render) -> premultiplied colour (R, 3), opacity (R,), sum of weights times planar depth (R,)
+# to render), planar depth (R,) to split at -> the whole and the part before that depth
 RenderRays = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
-    tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None],
+    tuple[Composited, Composited | None],
 ]
 
 
@@ -32,26 +35,67 @@ def render_in_chunks(
     rays_per_chunk: int = RAYS_PER_CHUNK,
 ) -> RenderedFrame:
     """Render a pinhole camera; ``crop`` bounds each ray's near and far, which else are 0 and infinity."""
+    whole, _ = _render(camera, crop, device, render_rays, rays_per_chunk, None)
+    return whole
+
+
+def split_in_chunks(
+    camera: Camera,
+    crop: CropBox | None,
+    device: torch.device,
+    render_rays: RenderRays,
+    split_depth: npt.NDArray[np.float32],
+    rays_per_chunk: int = RAYS_PER_CHUNK,
+) -> SplitFrame:
+    """As ``render_in_chunks``, with the part before ``split_depth`` (H, W)."""
+    whole, front = _render(camera, crop, device, render_rays, rays_per_chunk, split_depth)
+    return SplitFrame(whole, front.color, front.opacity)
+
+
+def share_before(split: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Share in [0, 1] of each interval that lies before ``split``; all broadcast.
+
+    The density of an interval is constant, so this share of its thickness is in front, the rest behind.
+    """
+    return ((split - starts) / lengths.clamp_min(torch.finfo(starts.dtype).tiny)).clamp(0.0, 1.0)
+
+
+def _render(
+    camera: Camera,
+    crop: CropBox | None,
+    device: torch.device,
+    render_rays: RenderRays,
+    rays_per_chunk: int,
+    split_depth: npt.NDArray[np.float32] | None,
+) -> tuple[RenderedFrame, RenderedFrame]:
+    """The whole and the part in front, which is empty without ``split_depth``."""
     rays_o, rays_d = (torch.from_numpy(np.ascontiguousarray(a)).reshape(-1, 3) for a in camera.rays())
-    color = torch.empty(len(rays_o), 3)
-    opacity = torch.empty(len(rays_o))
-    depth = torch.empty(len(rays_o))
+    splits = None if split_depth is None else torch.from_numpy(split_depth).reshape(-1)
+    planes = torch.zeros(2, len(rays_o), 5)  # colour, opacity, depth
     with torch.no_grad():
         for start in range(0, len(rays_o), rays_per_chunk):
             part = slice(start, start + rays_per_chunk)
             origins, directions = rays_o[part].to(device), rays_d[part].to(device)
             near, far = _limits(origins, directions, crop)
-            part_color, part_opacity, part_depth = render_rays(origins, directions, near, far)
-            color[part] = part_color.float().cpu()
-            opacity[part] = part_opacity.float().cpu()
-            depth[part] = part_depth.float().cpu()
+            split = None if splits is None else splits[part].to(device)
+            for own, found in zip(planes, render_rays(origins, directions, near, far, split), strict=True):
+                if found is not None:
+                    own[part, :3] = found[0].float().cpu()
+                    own[part, 3] = found[1].float().cpu()
+                    own[part, 4] = found[2].float().cpu()
+    whole, front = (_frame(own.reshape(camera.height, camera.width, 5)) for own in planes)
+    return whole, front
+
+
+def _frame(planes: torch.Tensor) -> RenderedFrame:
+    """A frame of (H, W, 5) colour, opacity, weighted depth."""
+    opacity = planes[..., 3]
     is_there = opacity > LEAST_OPACITY
-    depth = torch.where(is_there, depth / opacity.clamp_min(LEAST_OPACITY), 0.0)
-    size = (camera.height, camera.width)
+    depth = torch.where(is_there, planes[..., 4] / opacity.clamp_min(LEAST_OPACITY), 0.0)
     return RenderedFrame(
-        color=color.reshape(*size, 3).numpy(),
-        opacity=opacity.clamp(0.0, 1.0).reshape(size).numpy(),
-        depth=depth.reshape(size).numpy(),
+        color=planes[..., :3].contiguous().numpy(),
+        opacity=opacity.clamp(0.0, 1.0).contiguous().numpy(),
+        depth=depth.numpy(),
     )
 
 

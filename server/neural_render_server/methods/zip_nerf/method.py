@@ -12,12 +12,12 @@ import torch
 
 from ...cameras import Camera
 from ...errors import SceneError
-from ..base import CropBox, Method, RenderedFrame, Report, Tensors, TrainingViews
+from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from ..volumetric.adam_state import adam_tensors, load_adam
 from ..volumetric.bounds import SceneBounds, scene_bounds
 from ..volumetric.boxes import intersect_box
 from ..volumetric.rays import RayGatherer, cone_radius, step_random
-from ..volumetric.rendering import render_in_chunks
+from ..volumetric.rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
 from ..volumetric.requirements import check_views
 from ..volumetric.uniform_sampler import UniformSampler
 from .config import PRESETS, ZipNerfConfig, check
@@ -147,21 +147,38 @@ class ZipNerfMethod(Method):
         return FAR_MARGIN * bounds.far / bounds.radius
 
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+        return render_in_chunks(camera, crop, self.device, self._rays_renderer(camera), self._rays_at_once)
+
+    def render_split(
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+    ) -> SplitFrame:
+        render_rays = self._rays_renderer(camera)
+        return split_in_chunks(camera, crop, self.device, render_rays, split_depth, self._rays_at_once)
+
+    @property
+    def _rays_at_once(self) -> int:
+        return max(1, LOOKUPS_PER_CHUNK // (SAMPLES * max(self.config.samples)))
+
+    def _rays_renderer(self, camera: Camera) -> RenderRays:
         field, bounds = self._ready()
         samples = self.config.samples
         radius = cone_radius(camera)
         deepest = float("inf") if self._is_object else self._deepest()
 
         def render_rays(
-            rays_o: torch.Tensor, rays_d: torch.Tensor, near: torch.Tensor, far: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            rays_o: torch.Tensor,
+            rays_d: torch.Tensor,
+            near: torch.Tensor,
+            far: torch.Tensor,
+            split: torch.Tensor | None,
+        ) -> tuple[Composited, Composited | None]:
             cones = self._cones(rays_o, rays_d, torch.full_like(near, radius))
             limits = near / bounds.radius, far / bounds.radius
-            rendered = render_cones(field, cones, samples, limits=limits, deepest=deepest)
-            return rendered.color, rendered.opacity, rendered.distance * bounds.radius
+            scaled = None if split is None else split / bounds.radius
+            found = render_cones(field, cones, samples, limits=limits, deepest=deepest, split=scaled)
+            return (found.color, found.opacity, found.distance * bounds.radius), found.front
 
-        rays_at_once = max(1, LOOKUPS_PER_CHUNK // (SAMPLES * max(samples)))
-        return render_in_chunks(camera, crop, self.device, render_rays, rays_at_once)
+        return render_rays
 
     def tensors(self) -> Tensors:
         field, bounds = self._ready()

@@ -16,6 +16,7 @@ from ...fields.networks import MLP
 from ..volumetric import stepfun
 from ..volumetric.quadrature import composite, volume_weights
 from ..volumetric.rays import torch_random
+from ..volumetric.rendering import share_before
 from .config import ZipNerfConfig
 from .grid import MultisampledGrid, doubling_layout
 from .multisampling import hexagon_angles, multisample
@@ -112,12 +113,16 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """Premultiplied colour (R, 3), opacity (R,), weights times distance (R,), and all rounds."""
+    """Premultiplied colour (R, 3), opacity (R,), weights times distance (R,), and all rounds.
+
+    ``front`` is the part of the first three before a distance to split at, if one was given.
+    """
 
     color: torch.Tensor
     opacity: torch.Tensor
     distance: torch.Tensor
     levels: Sequence[Level]
+    front: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
 
 def render_cones(
@@ -128,11 +133,12 @@ def render_cones(
     random: np.random.Generator | None = None,
     limits: tuple[torch.Tensor, torch.Tensor] | None = None,
     deepest: float = float("inf"),
+    split: torch.Tensor | None = None,
 ) -> Rendered:
     """Render cones; ``random`` is given in training alone.
 
     ``limits``: distances (R,) between which there may be something. A distance beyond ``deepest`` counts
-    as that.
+    as that. ``split`` (R,): distance to split at.
     """
     count, device = len(cones.origins), cones.origins.device
     s = torch.tensor([[0.0, 1.0]], device=device).expand(count, 2)
@@ -159,4 +165,9 @@ def render_cones(
         weights = volume_weights(density * is_inside, lengths * stretch)
         levels.append(Level(s, t, weights))
     colors = field.colors(features, torch.nn.functional.normalize(cones.directions, dim=-1))
-    return Rendered(*composite(weights, colors, middles.clamp_max(deepest)), levels)
+    middles = middles.clamp_max(deepest)
+    front = None
+    if split is not None:
+        thinner = density * is_inside * share_before(split[:, None], t[:, :-1], t.diff(dim=-1))
+        front = composite(volume_weights(thinner, lengths * stretch), colors, middles)
+    return Rendered(*composite(weights, colors, middles), levels, front)

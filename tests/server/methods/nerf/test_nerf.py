@@ -86,6 +86,12 @@ def test_a_slab_is_rendered_as_by_the_integral_and_fine_samples_find_it() -> Non
     limits = torch.full((3,), 2.0), torch.full((3,), 9.0)
     _, cut = render_coarse_fine(slab, slab, rays, rays_d, condition, limits, Sampling(64, 512))
     assert cut.opacity[0] == pytest.approx(1.0 - math.exp(-2.0 * 0.1), abs=0.03)
+    # split there, the front has the other half, and a depth of all the way leaves nothing behind
+    depths = torch.tensor([2.0, torch.inf, 2.0])
+    _, split = render_coarse_fine(slab, slab, rays, rays_d, condition, None, Sampling(64, 512), depths)
+    assert split.front is not None and torch.equal(split.opacity, fine.opacity)
+    assert split.front[1][0] == pytest.approx(1.0 - math.exp(-2.0 * 0.1), abs=0.02)
+    assert split.front[1][1] == split.opacity[1] and split.front[1][2] == 0.0
 
 
 def test_the_last_sample_of_an_open_ray_stands_for_all_beyond() -> None:

@@ -97,6 +97,13 @@ def test_it_learns_and_renders_the_whole_a_part_and_a_smaller_copy(tiled: Frames
     turned = np.diag([-1.0, 1.0, -1.0, 1.0])
     behind = Camera(8, 8, 8.0, 8.0, 4.0, 4.0, turned)
     assert method.render(behind, 0.0).opacity.max() == 0.0
+    # it lies at depth 1: before a nearer depth there is nothing, before a further one all
+    depths = np.full((HEIGHT, WIDTH), 0.9, np.float32)
+    depths[:, WIDTH // 2 :] = 1.1
+    split = method.render_split(whole_camera(), 0.0, depths)
+    np.testing.assert_array_equal(split.whole.color, whole.color)
+    np.testing.assert_array_equal(split.front_opacity[:, WIDTH // 2 :], whole.opacity[:, WIDTH // 2 :])
+    assert split.front_opacity[:, : WIDTH // 2].max() == 0.0
 
 
 def test_a_resumed_training_continues_bit_for_bit(tiled: Frames) -> None:

@@ -59,6 +59,14 @@ def test_it_learns_a_camera_it_never_saw(photos: Frames, large_ball: Path) -> No
     left = CropBox((-9.0, -9.0, -9.0), (-0.5, 9.0, 9.0))
     cropped = method.render(camera, 0.0, left)
     assert cropped.opacity[:, -8:].max() == 0.0 and cropped.opacity.max() > 0.1
+    depths = np.full(frame.opacity.shape, np.inf, np.float32)
+    depths[:, :16], depths[:, 16:32] = 0.0, 0.8 * frame.depth[:, 16:32]
+    split = method.render_split(camera, 0.0, depths)
+    np.testing.assert_array_equal(split.whole.color, frame.color)
+    np.testing.assert_array_equal(split.front_color[:, 32:], frame.color[:, 32:])
+    assert split.front_opacity[:, :16].max() == 0.0
+    part = split.front_opacity[:, 16:32]
+    assert 0.0 < part.mean() < 0.5 * frame.opacity[:, 16:32].mean()
 
 
 def test_a_coarser_camera_gets_a_smoother_answer(photos: Frames) -> None:
