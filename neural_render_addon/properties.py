@@ -43,6 +43,10 @@ STATES = (
 )
 
 
+# Paths below the .blend's own folder may start with ``//``, so that both can be moved together.
+RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
+
+
 def is_field(_owner: object, candidate: bpy.types.Object) -> bool:
     """Whether an object carries a radiance field."""
     return bool(candidate.neural_render.is_field)
@@ -62,12 +66,16 @@ class FieldProperties(bpy.types.PropertyGroup):
 
     is_field: BoolProperty(name="Is Field", description="This object carries a radiance field")
     capture_path: StringProperty(
-        name="Capture", description="The filmed capture that the field is trained on", subtype="FILE_PATH"
+        name="Capture",
+        description="The filmed capture that the field is trained on",
+        subtype="FILE_PATH",
+        options=RELATIVE,
     )
     scene_path: StringProperty(
         name="Trained Scene",
         description="Folder of the trained field; Train Scene fills it in",
         subtype="DIR_PATH",
+        options=RELATIVE,
     )
     duration: FloatProperty(
         name="Duration", description="Length of the capture in seconds", min=0.0, unit="TIME_ABSOLUTE"
@@ -111,7 +119,10 @@ class FieldProperties(bpy.types.PropertyGroup):
         update=tag_owner,
     )
     render_folder: StringProperty(
-        name="Rendered Frames", description="Folder of the frames rendered last", subtype="DIR_PATH"
+        name="Rendered Frames",
+        description="Folder of the frames rendered last",
+        subtype="DIR_PATH",
+        options=RELATIVE,
     )
     render_prefix: StringProperty(
         name="File Prefix", description="Start of the rendered files' names, before the frame number"
@@ -195,6 +206,7 @@ class TrainProperties(bpy.types.PropertyGroup):
             "in neural_render"
         ),
         subtype="DIR_PATH",
+        options=RELATIVE,
     )
     overwrite: BoolProperty(
         name="Overwrite",
@@ -212,6 +224,7 @@ class RenderProperties(bpy.types.PropertyGroup):
         name="Output",
         description="Folder for the frames; empty is frames/FIELD in neural_render beside the .blend",
         subtype="DIR_PATH",
+        options=RELATIVE,
     )
     keep_frames: BoolProperty(
         name="Keep Rendered Frames",

@@ -22,6 +22,16 @@ def write_frame(path: Path, rgba: np.ndarray, depth: np.ndarray) -> None:
     OpenEXR.File(header, channels).write(str(path))
 
 
+def give_frames(field, folder: Path, numbers, width: int = 16, height: int = 12) -> None:
+    """What Render Frames leaves behind: files, and their range on the field object."""
+    for number in numbers:
+        rgba = np.full((height, width, 4), (number / 100.0, 0.5, 0.25, 1.0), np.float32)
+        write_frame(folder / f"Stage_{number:04d}.exr", rgba, np.full((height, width), 3.0, np.float32))
+    settings = field.neural_render
+    settings.render_folder, settings.render_prefix = str(folder), "Stage_"
+    settings.render_start, settings.render_end = min(numbers), max(numbers)
+
+
 def read_channels(path: Path) -> dict[str, np.ndarray]:
     """Every channel by its full name, whether the file has one part (4.5) or one a pass (5.x)."""
     channels = {}
