@@ -45,6 +45,7 @@ def main() -> None:
     run("benchmarks.rendering", scene, "--out", out)
     run("benchmarks.transport", scene, "--out", out)
     run("benchmarks.startup", arguments.capture, "--out", out)
+    run("benchmarks.addon_enable", "--out", out)
     run("benchmarks.memory", arguments.capture, "--minutes", "1", "--out", out)
     tables = [
         file.read_text(encoding="utf-8") for file in sorted(arguments.out.glob("*.md")) if file.stem != "all"

@@ -14,11 +14,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .client import Client
 from .errors import AddonError, JobCancelled, ServerError
 from .messages import Health, Job, MethodInfo
+
+if TYPE_CHECKING:
+    from .client import Client
 
 
 @dataclass(frozen=True)

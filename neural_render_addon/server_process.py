@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .client import Client
 from .errors import ServerProcessError, ServerUnreachable
 from .messages import Health
+
+if TYPE_CHECKING:
+    from .client import Client
 
 # Seconds. A first start imports torch from a cold disk and compiles kernels.
 START_TIMEOUT = 120.0
@@ -105,12 +107,19 @@ def connect(settings: ServerSettings) -> Connection:
         token = settings.token or str(announced["token"])
     else:
         raise ServerUnreachable("No server is running; press Start Server in the Neural Render tab")
-    client = Client(host, port, token)
+    client = _client(host, port, token)
     health = client.health()
     if host in LOOPBACK_HOSTS:
         # The server then stays for as long as this Blender lives.
         client.register_client(os.getpid())
     return Connection(client, health)
+
+
+def _client(host: str, port: int, token: str) -> Client:
+    # Not at the top: 4.5 loads ``requests`` in 0.1 s, which Blender's start would wait for.
+    from .client import Client
+
+    return Client(host, port, token)
 
 
 def find_executable(settings: ServerSettings) -> Path:
@@ -182,7 +191,7 @@ def start(settings: ServerSettings, stopped: Callable[[], bool] = lambda: False)
             f"{executable}: cannot be started ({error.strerror}); press Install Server again"
         ) from error
     ready = _wait_until_ready(process, settings.log_path, stopped)
-    client = Client(str(ready["host"]), int(ready["port"]), str(ready["token"]))
+    client = _client(str(ready["host"]), int(ready["port"]), str(ready["token"]))
     health = client.health()
     client.register_client(os.getpid())
     return Connection(client, health)

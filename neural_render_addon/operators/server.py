@@ -68,8 +68,8 @@ class NEURALRENDER_OT_server_stop(TaskOperator, bpy.types.Operator):
 
 
 class NEURALRENDER_OT_server_install(TaskOperator, bpy.types.Operator):
-    """Install the server into an environment of its own, below this extension's user folder (downloads
-    several hundred megabytes)"""
+    """Install the server into an environment of its own, below this extension's user folder (two
+    gigabytes, with CUDA up to six)"""
 
     bl_idname = "neural_render.server_install"
     bl_label = "Install Server"

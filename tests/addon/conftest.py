@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     # The wheels may hang or crash in their own clean-up at interpreter exit; the tests are over here.
+    shutil.rmtree(USER_FOLDER, ignore_errors=True)
     if not bpy.app.binary_path:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -95,6 +95,15 @@ def test_disabling_leaves_nothing_behind(empty_scene):
     assert our_classes()
 
 
+def test_enabling_loads_nothing_that_takes_long():
+    """``requests`` is half of the time that Blender's start would wait for; 5.2 has loaded it by itself."""
+    code = (
+        "import os, sys, bpy; before = 'requests' in sys.modules;"
+        "import neural_render_addon.registration; os._exit(('requests' in sys.modules) != before)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
+
+
 def test_client_works_in_a_python_without_blender():
     code = (
         "import sys, neural_render_addon.client, neural_render_addon.server_process;"

@@ -1,6 +1,7 @@
 """Start, find, stop and install the server, through the operators."""
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -129,6 +130,32 @@ def test_install_makes_an_environment_with_the_command(tmp_path):
     assert fractions[-1] == 1.0
     assert "Successfully installed" in (tmp_path / "install.log").read_text()
     assert sorted(path.name for path in (REPOSITORY / "server").iterdir()) == source_before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "NEURAL_RENDER_TEST_INSTALL" not in os.environ,
+    reason="downloads the server's dependencies; set NEURAL_RENDER_TEST_INSTALL=1",
+)
+def test_install_server_with_everything_and_train_on_it(preferences, tiny, tmp_path):
+    """What an artist does first, with nothing there before: install, start, import, train."""
+    preferences.environment = ""
+    bpy.context.preferences.system.use_online_access = True
+    began = time.monotonic()
+    assert bpy.ops.neural_render.server_install() == {"FINISHED"}
+    environment = Path(bpy.utils.extension_path_user(EXTENSION)) / "environment"
+    size = sum(path.lstat().st_size for path in environment.rglob("*"))
+    print(f"installed in {time.monotonic() - began:.0f} s, {size / 1e6:.0f} MB")
+    assert bpy.ops.neural_render.server_start() == {"FINISHED"}
+    try:
+        assert bpy.ops.neural_render.import_capture(filepath=str(tiny / "n3dv")) == {"FINISHED"}
+        settings = bpy.context.scene.neural_render.train
+        settings.budget, settings.steps, settings.preset = "STEPS", 20, "small"
+        settings.folder = str(tmp_path / "tiny.scene")
+        assert bpy.ops.neural_render.train() == {"FINISHED"}
+    finally:
+        bpy.ops.neural_render.server_stop()
+        shutil.rmtree(environment)
 
 
 def test_a_failed_install_names_its_log_and_leaves_nothing(tmp_path):
