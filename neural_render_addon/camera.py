@@ -1,4 +1,4 @@
-"""Blender cameras and pinhole cameras: the only camera arithmetic in the add-on.
+"""Blender cameras and the server's cameras: with ``projections``, the only camera arithmetic in the add-on.
 
 Pixels: origin top left, pixel centres at (i + 0.5, j + 0.5). Matrices are camera-to-world with
 OpenGL axes, which are Blender's: x right, y up, looking down -z.
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import CameraError
+from .projections import Projection, projection_from_matrix
 
 if TYPE_CHECKING:
     import bpy
@@ -26,18 +27,6 @@ FILM_SIZE = 36.0
 # Relative difference of the scale along two axes beyond which a field's scale is not uniform: far
 # above float32 rounding in a chain of parents, far below what moves a pixel.
 SCALE_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Pinhole:
-    """Intrinsics in pixels of an image of ``width`` x ``height``."""
-
-    width: int
-    height: int
-    fl_x: float
-    fl_y: float
-    cx: float
-    cy: float
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,8 @@ class CameraSettings:
         camera.shift_y = self.shift_y
 
 
-def settings_from_pinhole(pinhole: Pinhole) -> CameraSettings:
-    """Blender settings that show exactly what ``pinhole`` shows: the inverse of ``evaluated_pinhole``.
+def settings_from_pinhole(pinhole: Projection) -> CameraSettings:
+    """Blender settings that show exactly what ``pinhole`` shows: the inverse of ``evaluated_projection``.
 
     Follows Blender's view plane (BKE_camera_params_compute_viewplane) for a horizontal sensor fit:
     the plane is ``width`` by ``height * aspect`` units of ``sensor_width / (lens * width)`` each, moved
@@ -88,13 +77,13 @@ def settings_from_pinhole(pinhole: Pinhole) -> CameraSettings:
     )
 
 
-def evaluated_pinhole(
+def evaluated_projection(
     camera: bpy.types.Object,
     depsgraph: bpy.types.Depsgraph,
     width: int,
     height: int,
     pixel_aspect: tuple[float, float] = (1.0, 1.0),
-) -> Pinhole:
+) -> Projection:
     """The pinhole that a perspective camera object shows in an image of ``width`` x ``height``.
 
     The depsgraph must be up to date (``view_layer.update()`` after changes made by a script).
@@ -108,25 +97,13 @@ def evaluated_pinhole(
         raise CameraError(
             f"Camera {camera.name!r} is {camera.data.type.lower()}; set its lens type to Perspective"
         )
-    projection = np.array(
+    matrix = np.array(
         camera.evaluated_get(depsgraph).calc_matrix_camera(
             depsgraph, x=width, y=height, scale_x=pixel_aspect[0], scale_y=pixel_aspect[1]
         ),
         dtype=np.float64,
     )
-    return pinhole_from_projection(projection, width, height)
-
-
-def pinhole_from_projection(projection: Matrix, width: int, height: int) -> Pinhole:
-    """Intrinsics of an OpenGL projection matrix (4, 4), whose clip space spans [-1, 1], y up."""
-    return Pinhole(
-        width=width,
-        height=height,
-        fl_x=float(0.5 * width * projection[0, 0]),
-        fl_y=float(0.5 * height * projection[1, 1]),
-        cx=float(0.5 * width * (1.0 - projection[0, 2])),
-        cy=float(0.5 * height * (1.0 + projection[1, 2])),
-    )
+    return projection_from_matrix(matrix, width, height)
 
 
 def render_size(render: bpy.types.RenderSettings) -> tuple[int, int]:
@@ -136,6 +113,24 @@ def render_size(render: bpy.types.RenderSettings) -> tuple[int, int]:
         max(1, render.resolution_x * percentage // 100),
         max(1, render.resolution_y * percentage // 100),
     )
+
+
+def render_border(
+    render: bpy.types.RenderSettings, width: int, height: int
+) -> tuple[int, int, int, int] | None:
+    """Left, top, width and height in pixels of the render border, or None where there is none.
+
+    Whole pixels as Blender cuts them (render_init_from_main in its pipeline, in single precision).
+    """
+    if not render.use_border:
+        return None
+
+    def pixel(fraction: float, size: int) -> int:
+        return int(np.float32(fraction) * np.float32(size))
+
+    left, right = pixel(render.border_min_x, width), pixel(render.border_max_x, width)
+    bottom, top = pixel(render.border_min_y, height), pixel(render.border_max_y, height)
+    return left, height - top, max(1, right - left), max(1, top - bottom)
 
 
 def uniform_scale(matrix: Any, name: str) -> float:

@@ -80,3 +80,11 @@ def output_folder(given: str, *default: str) -> Path:
 def file_stem(name: str) -> str:
     """A datablock's name as part of a file name."""
     return str(bpy.path.clean_name(name))
+
+
+def volume_corners(obj: bpy.types.Object) -> list[tuple[float, float, float]]:
+    """The eight corners of an object's box, in its own space; an Empty's box is its drawn cube."""
+    if obj.type != "EMPTY":
+        return [tuple(corner) for corner in obj.bound_box]
+    size = obj.empty_display_size
+    return [(x, y, z) for x in (-size, size) for y in (-size, size) for z in (-size, size)]

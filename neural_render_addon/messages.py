@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .camera import Pinhole
+from .projections import Projection
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class CaptureCamera:
     """One camera of a capture; ``camera_to_world`` (4, 4) in capture coordinates, OpenGL axes."""
 
     name: str
-    pinhole: Pinhole
+    pinhole: Projection
     camera_to_world: npt.NDArray[np.float64]
     clip: Clip | None
     is_test: bool
@@ -95,7 +95,7 @@ class CaptureCamera:
         coefficients = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
         return CaptureCamera(
             name=str(data.get("name") or "camera"),
-            pinhole=Pinhole(
+            pinhole=Projection(
                 width=int(data["w"]),
                 height=int(data["h"]),
                 fl_x=float(data["fl_x"]),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bpy
 
 from . import panels, panels_composite, panels_time, preferences, properties
+from .engine import engine
+from .engine import panels as engine_panels
 from .operators import capture, composite, field_time, render, server, task_operator, train
 
 _MODULES = (
@@ -19,6 +21,8 @@ _MODULES = (
     panels,
     panels_time,
     panels_composite,
+    engine,
+    engine_panels,
 )
 
 
@@ -28,10 +32,12 @@ def register() -> None:
             bpy.utils.register_class(cls)
     properties.register()
     capture.register()
+    engine.register()
 
 
 def unregister() -> None:
     task_operator.stop_all(bpy.context)
+    engine.unregister()
     capture.unregister()
     properties.unregister()
     for module in reversed(_MODULES):

@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .camera import evaluated_pinhole, render_size, to_capture
+from .camera import evaluated_projection, render_size, to_capture
 from .errors import CameraError
 from .fields import field_seconds
 from .jobs import write_atomically
@@ -73,18 +73,13 @@ class RigSampling:
         width, height = render_size(scene.render)
         aspect = (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y)
         for camera in cameras:
-            pinhole = evaluated_pinhole(camera, depsgraph, width, height, aspect)
+            projection = evaluated_projection(camera, depsgraph, width, height, aspect)
             name = f"{self.prefix}{frame:04d}"
             if len(cameras) > 1:
                 name = f"{self.prefix}{bpy.path.clean_name(camera.name)}_{frame:04d}"
             self.entries.append(
                 {
-                    "w": pinhole.width,
-                    "h": pinhole.height,
-                    "fl_x": pinhole.fl_x,
-                    "fl_y": pinhole.fl_y,
-                    "cx": pinhole.cx,
-                    "cy": pinhole.cy,
+                    **projection.entry(),
                     "transform_matrix": self._matrix(camera, depsgraph),
                     "time": self._seconds(scene, frame),
                     "name": name,

@@ -10,7 +10,7 @@ import bpy
 
 from ..camera import box_in_capture
 from ..errors import AddonError
-from ..fields import chosen_field, file_stem, output_folder
+from ..fields import chosen_field, file_stem, output_folder, volume_corners
 from ..jobs import Emit, FrameDone, JobStarted, Message, follow_job
 from ..preferences import server_settings
 from ..rigs import RigSampling
@@ -115,14 +115,6 @@ def frame_range(context: bpy.types.Context) -> range:
     if first < 0:
         raise AddonError(f"The frame range starts at {first}; image sequences need frames from 0 on")
     return range(first, last + 1, settings.frame_step)
-
-
-def volume_corners(obj: bpy.types.Object) -> list[tuple[float, float, float]]:
-    """The eight corners of an object's box, in its own space; an Empty's box is its drawn cube."""
-    if obj.type != "EMPTY":
-        return [tuple(corner) for corner in obj.bound_box]
-    size = obj.empty_display_size
-    return [(x, y, z) for x in (-size, size) for y in (-size, size) for z in (-size, size)]
 
 
 CLASSES = (NEURALRENDER_OT_render_frames, NEURALRENDER_OT_render_cancel)

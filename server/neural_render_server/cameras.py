@@ -33,7 +33,8 @@ class Camera:
 
     ``fl_x, fl_y, cx, cy`` are in pixels. ``distortion`` holds OpenCV's coefficients in OpenCV's
     order: ``(k1, k2, p1, p2[, k3[, k4, k5, k6]])`` for ``OPENCV``, ``(k1, k2, k3, k4)`` for
-    ``OPENCV_FISHEYE``, and nothing for ``PINHOLE``.
+    ``OPENCV_FISHEYE``, and nothing for ``PINHOLE``. ``window`` (left, top, full width, full height) says
+    that the image is cut out of a larger one: it shows the same as there, pixel by pixel.
     """
 
     width: int
@@ -46,6 +47,7 @@ class Camera:
     name: str = ""
     camera_model: str = "PINHOLE"
     distortion: tuple[float, ...] = ()
+    window: tuple[int, int, int, int] | None = None
 
     @property
     def is_pinhole(self) -> bool:
@@ -81,7 +83,15 @@ class Camera:
             fl_y=self.fl_y * scale_y,
             cx=self.cx * scale_x,
             cy=self.cy * scale_y,
+            window=None,
         )
+
+    def uncut(self) -> Camera:
+        """The camera whose image this one's is a window of; itself without a window."""
+        if self.window is None:
+            return self
+        left, top, width, height = self.window
+        return replace(self, width=width, height=height, cx=self.cx + left, cy=self.cy + top, window=None)
 
     def downscaled(self, factor: float) -> Camera:
         """The same camera with its image ``factor`` times smaller, at least one pixel wide."""
@@ -131,6 +141,8 @@ class Camera:
         if not self.is_pinhole:
             entry["camera_model"] = self.camera_model
             entry.update(zip(_distortion_names(self.camera_model), self.distortion, strict=False))
+        if self.window is not None:
+            entry["window"] = list(self.window)
         return entry
 
 
@@ -217,6 +229,20 @@ def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) 
         name=str(entry.get("name", "")),
         camera_model=model,
         distortion=distortion,
+        window=_window(entry.get("window"), int(width), int(height), where),
+    )
+
+
+def _window(value: Any, width: int, height: int, where: str) -> tuple[int, int, int, int] | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and len(value) == 4 and all(is_finite_number(number) for number in value):
+        left, top, full_width, full_height = (int(number) for number in value)
+        if min(left, top) >= 0 and left + width <= full_width and top + height <= full_height:
+            return left, top, full_width, full_height
+    raise CameraFileError(
+        f"{where}: 'window' is {value!r}, but must be [left, top, full width, full height] in pixels with "
+        "the image inside"
     )
 
 

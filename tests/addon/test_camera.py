@@ -9,14 +9,14 @@ from mathutils import Euler, Matrix
 
 from neural_render_addon.camera import (
     CameraError,
-    Pinhole,
     box_in_capture,
-    evaluated_pinhole,
+    evaluated_projection,
     render_size,
     settings_from_pinhole,
     to_capture,
     uniform_scale,
 )
+from neural_render_addon.projections import Projection
 
 # The figures are hand computed for a 50 mm lens on a 36 x 24 mm sensor:
 # fit, (width, height), (shift_x, shift_y), (pixel aspect x, y) -> fl_x, fl_y, cx, cy
@@ -51,7 +51,7 @@ def camera():
 
 def pinhole_of(obj, size, aspect=(1.0, 1.0)):
     bpy.context.view_layer.update()
-    return evaluated_pinhole(obj, bpy.context.evaluated_depsgraph_get(), *size, aspect)
+    return evaluated_projection(obj, bpy.context.evaluated_depsgraph_get(), *size, aspect)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -84,11 +84,11 @@ def test_a_point_lands_where_blender_draws_it(camera):
 
 
 PINHOLES = [
-    Pinhole(320, 240, 280.0, 280.0, 160.0, 120.0),
-    Pinhole(640, 360, 512.3, 512.3, 311.7, 188.2),
-    Pinhole(360, 640, 498.1, 498.1, 170.4, 333.3),
-    Pinhole(640, 480, 600.0, 450.0, 300.0, 260.0),
-    Pinhole(480, 640, 300.0, 390.0, 251.0, 299.5),
+    Projection(320, 240, 280.0, 280.0, 160.0, 120.0),
+    Projection(640, 360, 512.3, 512.3, 311.7, 188.2),
+    Projection(360, 640, 498.1, 498.1, 170.4, 333.3),
+    Projection(640, 480, 600.0, 450.0, 300.0, 260.0),
+    Projection(480, 640, 300.0, 390.0, 251.0, 299.5),
 ]
 
 
@@ -102,7 +102,7 @@ def test_pinhole_to_blender_and_back(camera, pinhole):
 
 
 def test_imported_portrait_lens_reads_as_on_full_frame_film():
-    settings = settings_from_pinhole(Pinhole(1080, 1920, 1920.0, 1920.0, 540.0, 960.0))
+    settings = settings_from_pinhole(Projection(1080, 1920, 1920.0, 1920.0, 540.0, 960.0))
     assert (settings.lens, settings.sensor_width, settings.sensor_height) == pytest.approx(
         (36.0, 20.25, 36.0)
     )

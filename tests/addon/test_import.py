@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 
-from neural_render_addon.camera import evaluated_pinhole, to_capture
+from neural_render_addon.camera import evaluated_projection, to_capture
 from neural_render_addon.client import Client
 from tests.addon.conftest import EXTENSION, use_server
 
@@ -55,7 +55,7 @@ def test_an_imported_camera_shows_what_the_server_says(connected, tiny, name):
     info = Client("127.0.0.1", connected.port, connected.token).inspect_capture(str(tiny / name))
     depsgraph = bpy.context.evaluated_depsgraph_get()
     for camera, truth in zip(sorted(cameras, key=lambda obj: obj.name), info.cameras, strict=True):
-        pinhole = evaluated_pinhole(camera, depsgraph, 64, 48)
+        pinhole = evaluated_projection(camera, depsgraph, 64, 48)
         for value in ("fl_x", "fl_y", "cx", "cy"):
             assert getattr(pinhole, value) == pytest.approx(getattr(truth.pinhole, value), abs=1e-4)
         matrix = to_capture(camera.matrix_world, bpy.context.scene.neural_render.field.matrix_world, "")

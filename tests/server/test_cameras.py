@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ BAD_FILES: dict[str, tuple[dict[str, Any], str]] = {
     "endless time": ({"time": math.inf}, "'time'"),
     "escaping name": ({"name": "../evil"}, "file name"),
     "unknown model": ({"camera_model": "SPHERE"}, "SPHERE"),
+    "window beyond the image": ({"window": [1, 0, 2, 2]}, "'window'"),
+    "window of words": ({"window": "left"}, "'window'"),
 }
 
 
@@ -117,3 +120,14 @@ def test_what_is_no_json_is_named(tmp_path: Path) -> None:
 
 def test_three_rows_make_a_pose() -> None:
     assert pose_matrix(np.eye(4)[:3].tolist(), "here").shape == (4, 4)
+
+
+def test_a_window_sees_what_the_whole_sees_there() -> None:
+    whole = looking_camera()
+    window = replace(
+        whole, width=5, height=3, cx=whole.cx - 7, cy=whole.cy - 4, window=(7, 4, whole.width, whole.height)
+    )
+    again = camera_from_json(window.to_json(), {}, "here")
+    assert again.window == window.window
+    assert np.allclose(again.rays()[1], whole.rays()[1][4:7, 7:12])
+    assert replace(window.uncut(), camera_to_world=whole.camera_to_world).to_json() == whole.to_json()

@@ -80,3 +80,15 @@ def make_view(
         ]
     )
     return View(camera.width, camera.height, packed, tiles)
+
+
+def window_tiles(camera: Camera) -> npt.NDArray[np.bool_] | None:
+    """The tiles of the uncut image (tile rows, tile columns) that a camera's window touches; None for all."""
+    if camera.window is None:
+        return None
+    left, top, width, height = camera.window
+    tiles = np.zeros((-(-height // TILE), -(-width // TILE)), np.bool_)
+    tiles[
+        top // TILE : -(-(top + camera.height) // TILE), left // TILE : -(-(left + camera.width) // TILE)
+    ] = True
+    return tiles

@@ -42,6 +42,7 @@ def render_distorted(render: Callable[[Camera], RenderedFrame], camera: Camera) 
         cy=-float(top),
         camera_model="PINHOLE",
         distortion=(),
+        window=None,
     )
     frame = render(pinhole)
     # cv2.remap counts pixel centres at whole numbers.

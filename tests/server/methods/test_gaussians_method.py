@@ -319,3 +319,24 @@ def test_memory_stays_flat() -> None:
         method.train_step(views, 0.9 + step * 1e-3)
         sizes.add(backend.workspace_bytes)  # type: ignore[attr-defined]
     assert len(sizes) <= 2  # entries may still take one more step up
+
+
+def test_a_window_is_the_same_pixels_as_in_the_whole() -> None:
+    views = make_views()
+    method = started(views)
+    trained(method, views, 30)
+    whole = camera_at(0.4)
+    left, top, width, height = 9, 17, 37, 21
+    window = replace(
+        whole, width=width, height=height, cx=whole.cx - left, cy=whole.cy - top,
+        window=(left, top, whole.width, whole.height),
+    )  # fmt: skip
+    full, part = method.render(whole, 0.3), method.render(window, 0.3)
+    place = slice(top, top + height), slice(left, left + width)
+    assert np.array_equal(part.color, full.color[place])
+    assert np.array_equal(part.opacity, full.opacity[place])
+    assert np.array_equal(part.depth, full.depth[place])
+    depths = np.full((whole.height, whole.width), 4.0, dtype=np.float32)
+    split = method.render_split(whole, 0.3, depths).front_color[place]
+    assert np.array_equal(method.render_split(window, 0.3, depths[place]).front_color, split)
+    assert split.max() > 0.0

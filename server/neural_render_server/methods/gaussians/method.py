@@ -172,15 +172,17 @@ class GaussiansMethod(Method):
 
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
         rows, view = self._drawn(camera, time, crop)
-        return _frame(self._render_backend().render(rows, view, with_depth=True))
+        return _frame(_cut(self._render_backend().render(rows, view, with_depth=True), camera))
 
     def render_split(
         self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
     ) -> SplitFrame:
         rows, view = self._drawn(camera, time, crop)
-        depths = torch.from_numpy(split_depth).to(self.device)
+        depths = torch.full((view.height, view.width), torch.inf, device=self.device)
+        depths[_window(camera)] = torch.from_numpy(split_depth).to(self.device)
         whole, front = self._render_backend().render_split(rows, view, depths)
-        return SplitFrame(_frame(whole), front.color.cpu().numpy().copy(), _opacity(front))
+        front = _cut(front, camera)
+        return SplitFrame(_frame(_cut(whole, camera)), front.color.cpu().numpy().copy(), _opacity(front))
 
     def _drawn(self, camera: Camera, time: float, crop: CropBox | None) -> tuple[torch.Tensor, layout.View]:
         """The rows to draw and the view to draw them in."""
@@ -189,8 +191,14 @@ class GaussiansMethod(Method):
         # At a longer focal length than trained with, a pixel's footprint stays that of a training pixel:
         # the Gaussians were fitted with it, and would leave gaps without (Yu et al. 2024, Mip-Splatting).
         magnification = max(1.0, camera.fl_x / model.focal)
-        dilation = layout.DILATION * magnification**2
-        return rows, layout.make_view(camera, model.timestep(time), model.near, dilation)
+        view = layout.make_view(
+            camera.uncut(),  # Gaussians outside of the image are drawn by how far outside they are
+            model.timestep(time),
+            model.near,
+            layout.DILATION * magnification**2,
+            tiles=layout.window_tiles(camera),
+        )
+        return rows, view
 
     def _render_backend(self) -> Backend:
         backend: Backend | None = getattr(self._render_backends, "backend", None)
@@ -213,6 +221,18 @@ class GaussiansMethod(Method):
         if optimizer_tensors:
             self._training = _TrainingState(self._model, np.random.default_rng(0))
             self._training.load(optimizer_tensors, self._model.count)
+
+
+def _window(camera: Camera) -> tuple[slice, slice]:
+    """Rows and columns of the camera's image within the uncut one."""
+    left, top = camera.window[:2] if camera.window else (0, 0)
+    return slice(top, top + camera.height), slice(left, left + camera.width)
+
+
+def _cut(rendering: Rendering, camera: Camera) -> Rendering:
+    part = _window(camera)
+    depth = None if rendering.depth is None else rendering.depth[part]
+    return Rendering(rendering.color[part], rendering.transmittance[part], depth)
 
 
 def _opacity(rendering: Rendering) -> npt.NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""The render engine ``Neural Render``: final frames and the viewport, from the server."""

@@ -1,0 +1,166 @@
+"""Final frames (F12 and animation): Blender waits, the server renders, cancel and progress go through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from .. import server_process
+from ..camera import evaluated_projection, render_border
+from ..errors import AddonError, CameraError
+from ..jobs import Failed, Finished, Progress, Task
+from ..preferences import server_settings
+from ..projections import Projection
+from ..server_process import ServerSettings
+from . import passes
+from .passes import FloatArray, Layer, Merged, Picture
+from .pictures import PictureSource
+from .views import View, sample_view
+
+# Seconds between two looks at the worker and at Escape.
+TICK = 0.02
+
+_sources: dict[ServerSettings, PictureSource] = {}
+
+
+def render_final(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> None:
+    """Render a view layer of one frame into the engine's result.
+
+    Raises:
+        AddonError: it cannot be rendered; the message is for the user.
+    """
+    view = camera_view(engine, depsgraph)
+    layer = depsgraph.view_layer
+    motion = sample_motion(engine, depsgraph) if layer.use_pass_vector else None
+    settings = server_settings(bpy.context)
+    task = Task("final", lambda emit, stopped: _work(settings, view, emit, stopped))
+    task.start()
+    pictures = wait(engine, task)
+    if pictures is None:
+        return
+    merged = passes.merge(pictures)
+    fill = {
+        "Combined": lambda: merged.combined,
+        "Depth": lambda: merged.depth[..., None],
+        "Mist": lambda: mist_pass(depsgraph.scene.world, merged, view),
+        "Normal": lambda: passes.normals(merged.depth, view.projection, np.array(view.camera_to_world)),
+        "Vector": lambda: motion_pass(pictures, merged, view, motion),
+    }
+    write_result(engine, layer.name, view.projection, fill)
+
+
+def camera_view(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> View:
+    """What the scene's camera sees at the depsgraph's frame, cut to the render border."""
+    scene = depsgraph.scene
+    camera = engine.camera_override or scene.camera
+    if camera is None:
+        raise CameraError("The scene has no camera; add one, or make one the active camera")
+    aspect = scene.render.pixel_aspect_x, scene.render.pixel_aspect_y
+    width, height = engine.resolution_x, engine.resolution_y
+    projection = evaluated_projection(camera, depsgraph, width, height, aspect)
+    border = render_border(scene.render, width, height)
+    if border is not None:
+        projection = projection.cut(*border)
+    return sample_view(depsgraph, projection, camera.evaluated_get(depsgraph).matrix_world)
+
+
+def sample_motion(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> tuple[View, View]:
+    """The frame before and the one after, for the motion between; the frame is set back."""
+    frame, subframe = depsgraph.scene.frame_current, depsgraph.scene.frame_subframe
+    try:
+        views = []
+        for step in (-1, 1):
+            engine.frame_set(frame + step, subframe)
+            views.append(camera_view(engine, depsgraph))
+        return views[0], views[1]
+    finally:
+        engine.frame_set(frame, subframe)
+
+
+def _work(
+    settings: ServerSettings, view: View, emit: Callable[[Any], None], stopped: Callable[[], bool]
+) -> list[Layer]:
+    client = server_process.connect(settings).client
+    source = _sources.get(settings)
+    if source is None or source.client.address != client.address:
+        _sources.clear()  # other preferences: what was learned of the old server is of no use
+        source = _sources[settings] = PictureSource(client)
+    source.client = client
+    return source.render(
+        view, "float32", stopped, lambda fraction: emit(Progress(fraction, None, "Rendering"))
+    )
+
+
+def wait(engine: bpy.types.RenderEngine, task: Task) -> list[Layer] | None:
+    """The worker's layers; None if the user cancelled. Blender stays awake and shows the progress.
+
+    Raises:
+        AddonError: the worker failed.
+    """
+    while True:
+        for message in task.messages(TICK):
+            if isinstance(message, Progress):
+                engine.update_progress(message.fraction)
+                engine.update_stats("", f"Neural Render: {message.fraction:.0%}")
+            elif isinstance(message, Failed):
+                raise AddonError(message.text)
+            elif isinstance(message, Finished):
+                return list(message.result)
+        if engine.test_break():
+            task.stop()
+            return None
+        time.sleep(TICK)
+
+
+def mist_pass(world: bpy.types.World | None, merged: Merged, view: View) -> Picture:
+    if world is None:  # Blender's own defaults
+        return passes.mist(merged.combined, merged.depth, view.projection, 5.0, 25.0, "QUADRATIC")
+    settings = world.mist_settings
+    return passes.mist(
+        merged.combined, merged.depth, view.projection, settings.start, settings.depth, settings.falloff
+    )
+
+
+def motion_pass(layers: list[Layer], merged: Merged, view: View, motion: tuple[View, View] | None) -> Picture:
+    """Motion of the camera and of the field objects; what moves inside a field is not in it."""
+    result = np.zeros((*merged.depth.shape, 4), dtype=np.float32)
+    if motion is None:
+        return result
+    for index, layer in enumerate(layers):
+        before, after = (_mover(view, other, index) for other in motion)
+        own = passes.vectors(layer.depth, view.projection, before, after)
+        result = np.where((merged.nearest == index)[..., None], own, result)
+    return result
+
+
+def _mover(view: View, other: View, index: int) -> Callable[[FloatArray], FloatArray]:
+    """Where points in this view's camera axes lie in ``other``'s picture if they stick to the field."""
+    here, there = view.fields[index], other.fields[index]
+    to_capture = np.array(here.camera_to_capture)
+    from_capture = np.linalg.inv(np.array(there.camera_to_capture))
+    matrix = from_capture @ to_capture
+
+    def move(points: FloatArray) -> FloatArray:
+        moved = (points / here.scale) @ matrix[:3, :3].T + matrix[:3, 3]
+        return other.projection.pixels(moved * there.scale)
+
+    return move
+
+
+def write_result(
+    engine: bpy.types.RenderEngine,
+    layer: str,
+    projection: Projection,
+    fill: dict[str, Callable[[], npt.NDArray[np.float32]]],
+) -> None:
+    result = engine.begin_result(0, 0, projection.width, projection.height, layer=layer)
+    for render_pass in result.layers[0].passes:
+        if render_pass.name in fill:
+            picture = np.flipud(fill[render_pass.name]())  # Blender's rows go upwards
+            render_pass.rect.foreach_set(np.ascontiguousarray(picture, dtype=np.float32).ravel())
+    engine.end_result(result)

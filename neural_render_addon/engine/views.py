@@ -1,0 +1,103 @@
+"""What a camera sees at a frame, taken out of Blender: all that a worker thread needs to render it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..camera import box_in_capture, to_capture, uniform_scale
+from ..errors import AddonError
+from ..fields import field_seconds, volume_corners
+from ..projections import Projection
+
+if TYPE_CHECKING:
+    import bpy
+
+FloatArray = npt.NDArray[np.float64]
+# Nested tuples rather than arrays: two views are the same if they are equal.
+Matrix = tuple[tuple[float, ...], ...]
+Box = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class FieldView:
+    """One trained field as a camera sees it.
+
+    ``camera_to_capture`` (4, 4) has OpenGL axes; ``seconds`` is the moment of the capture, ``scale``
+    scene units a capture unit, ``crop`` a box in capture coordinates.
+    """
+
+    name: str
+    scene_path: str
+    camera_to_capture: Matrix
+    seconds: float
+    scale: float
+    crop: Box | None
+    background: str
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything in one picture; ``camera_to_world`` (4, 4) and ``projection`` are in scene units."""
+
+    projection: Projection
+    camera_to_world: Matrix
+    fields: tuple[FieldView, ...]
+
+
+def as_tuples(matrix: Any) -> Matrix:
+    return tuple(tuple(float(value) for value in row) for row in matrix)
+
+
+def sample_view(depsgraph: bpy.types.Depsgraph, projection: Projection, camera_to_world: Any) -> View:
+    """The visible fields of an evaluated scene, each with its own place, scale and moment.
+
+    Raises:
+        CameraError: a field's scale is not uniform, or the camera's matrix is singular.
+        AddonError: no trained field is visible.
+    """
+    from bpy.path import abspath
+
+    scene = depsgraph.scene
+    settings = scene.original.neural_render.render
+    fields = list(visible_fields(depsgraph))
+    # What was learned behind one field would hide the others.
+    background = settings.background if len(fields) == 1 else "transparent"
+    seen = []
+    for field, matrix in fields:
+        crop = None
+        if settings.crop is not None:
+            volume = settings.crop.evaluated_get(depsgraph)
+            low, high = box_in_capture(volume_corners(volume), volume.matrix_world, matrix)
+            crop = tuple(low), tuple(high)
+        seen.append(
+            FieldView(
+                name=field.name,
+                scene_path=abspath(field.neural_render.scene_path),
+                camera_to_capture=as_tuples(to_capture(camera_to_world, matrix, field.name)),
+                seconds=field_seconds(field, scene),
+                scale=uniform_scale(matrix, field.name),
+                crop=crop,
+                background=background,
+            )
+        )
+    if not seen:
+        raise AddonError(
+            "No trained field is visible in this scene; press Train Scene, or open a trained scene in the "
+            "Capture panel"
+        )
+    # In scene coordinates, and without the camera's own scale.
+    unscaled = to_capture(camera_to_world, np.eye(4), "")
+    return View(projection, as_tuples(unscaled), tuple(seen))
+
+
+def visible_fields(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, FloatArray]]:
+    """The evaluated objects that carry a trained field, with world matrices (4, 4); instances each."""
+    for instance in depsgraph.object_instances:
+        properties = getattr(instance.object, "neural_render", None)
+        if properties is not None and properties.is_field and properties.scene_path:
+            yield instance.object, np.array(instance.matrix_world, dtype=np.float64)
