@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import tiny_capture
 
 from neural_render_server.progress import Control
 from neural_render_server.training.options import TrainOptions
 from neural_render_server.training.trainer import train
-
-
-def _load_tiny_capture() -> ModuleType:
-    """tests/tiny_capture.py, which is a script for other environments and a module here."""
-    path = Path(__file__).parents[1] / "tiny_capture.py"
-    spec = importlib.util.spec_from_file_location("tiny_capture", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny_capture"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny_capture = _load_tiny_capture()
 
 
 @pytest.fixture(scope="session")

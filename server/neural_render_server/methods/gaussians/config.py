@@ -43,9 +43,9 @@ class GaussiansConfig:
     """Share of structural similarity in the loss; the rest is the absolute difference."""
     transmittance_weight: float = 0.03
     """Weight of what shines through, for captures without alpha: walls become opaque."""
-    moving_share: float = 0.85
-    """Share of iterations that render only what moves in the view."""
-    moving_from: float = 0.06
+    tile_share: float = 0.85
+    """Share of iterations that render only some tiles of the view: what moves, and what is still wrong."""
+    tiles_from: float = 0.06
     """Fraction of the budget after which such iterations begin."""
     quarter_until: float = 0.02
     """Fraction of the budget trained at a quarter of the resolution."""

@@ -21,7 +21,7 @@ from . import growth, schedule
 from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step
 from .initialise import initial_gaussians
 from .model import Gaussians, rows_of_cloud, usual_distance
-from .moving_tiles import MovingTiles
+from .tile_choice import TileChoice
 from .truth import read_truth
 
 # Weights of the mean opacity and the mean scale in the loss (recipe): what nothing needs fades.
@@ -107,8 +107,7 @@ class GaussiansMethod(Method):
         model, state = self.model, self._training
         if state is None:
             raise SceneError("this scene has no optimizer.safetensors to go on from; train it anew")
-        if state.moving is None:
-            state.moving = MovingTiles(views, lambda _message, _fraction: None)
+        choice = state.tile_choice(views)
         index = state.next_view(len(views))
         camera_index = int(views.camera_indices[index])
         camera = views.cameras[camera_index]
@@ -116,12 +115,13 @@ class GaussiansMethod(Method):
         camera = camera.downscaled(scale) if scale > 1 else camera
         truth = read_truth(views, index, camera.width, camera.height)
         used = truth.used
+        chosen_tiles = None
+        if progress >= self.config.tiles_from and state.random.random() < self.config.tile_share:
+            chosen_tiles = choice.choose(index, camera_index, camera.width, camera.height, state.random)
         tiles = None
-        if progress >= self.config.moving_from and state.random.random() < self.config.moving_share:
-            moving = state.moving.of(camera_index, camera.width, camera.height)
-            if moving is not None:
-                tiles, pixels = moving
-                used = pixels if used is None else used & pixels
+        if chosen_tiles is not None:
+            tiles, pixels = chosen_tiles
+            used = pixels if used is None else used & pixels
         if used is None:
             used = np.ones((camera.height, camera.width), np.bool_)
         if model.has_background:
@@ -148,6 +148,8 @@ class GaussiansMethod(Method):
         rows = backend.gradients(
             model.alive, view, loss, OPACITY_TERM / model.count, SCALE_TERM / (3 * model.count)
         )
+        if tiles is None:
+            choice.observe(camera_index, loss.error.cpu().numpy())
         if not math.isfinite(loss.value) or not bool(torch.isfinite(rows.gradients.sum())):
             raise TrainingError(
                 f"the loss is not a number at step {state.iteration}; the last checkpoint is kept, but train "
@@ -260,7 +262,16 @@ class _TrainingState:
         self.iteration = 0
         self.order = np.zeros(0, np.int64)
         self.position = 0
-        self.moving: MovingTiles | None = None
+        self._tile_choice: TileChoice | None = None
+        self._loaded: Tensors = {}
+
+    def tile_choice(self, views: TrainingViews) -> TileChoice:
+        """Made at the first step, when the views are there."""
+        if self._tile_choice is None:
+            self._tile_choice = TileChoice(views, lambda _message, _fraction: None)
+            self._tile_choice.load(self._loaded)
+            self._loaded = {}
+        return self._tile_choice
 
     def next_view(self, count: int) -> int:
         """Every view once, in random order, then again; anew where a resumed capture has other views."""
@@ -289,6 +300,7 @@ class _TrainingState:
             "order": torch.from_numpy(self.order.copy()),
             "counters": torch.tensor(counters, dtype=torch.int64),
             "random": torch.frombuffer(bytearray(random), dtype=torch.uint8).clone(),
+            **(self._tile_choice.tensors() if self._tile_choice is not None else self._loaded),
         }
 
     def load(self, tensors: Tensors, count: int) -> None:
@@ -305,6 +317,7 @@ class _TrainingState:
             self.order = tensors["order"].numpy().copy()
             self.iteration, self.position, _ = tensors["counters"].tolist()
             self.random.bit_generator.state = json.loads(tensors["random"].numpy().tobytes())
+            self._loaded = {name: value for name, value in tensors.items() if name.startswith("tile_errors.")}
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise SceneError(
                 f"optimizer.safetensors does not fit the model ({error}); train the scene anew"
