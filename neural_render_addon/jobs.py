@@ -225,6 +225,14 @@ def follow_job(
     return job
 
 
+def continue_training(client: Client, scene: str) -> Job | None:
+    """The training of the folder ``scene`` that the server has not finished, held no longer; else None."""
+    for job in client.jobs():
+        if job.kind == "train" and not job.is_final and job.params.get("scene") == scene:
+            return client.resume(job.id) if job.state == "paused" else job
+    return None
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import bpy
 
 from ..errors import AddonError
 from ..fields import chosen_field, describe_scene, file_stem, output_folder
-from ..jobs import Emit, JobStarted, follow_job
+from ..jobs import Emit, JobStarted, continue_training, follow_job
 from ..preferences import server_settings
 from ..preview import IMAGE_NAME, preview_path
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell, state
@@ -29,10 +29,13 @@ class TrainingOperator(TaskOperator):
         self.scene_path = params["scene"]
         settings = server_settings(context)
         preview = preview_path()
+        resume = self.resume
 
         def work(emit: Emit, stopped: Stopped) -> dict[str, Any]:
             client = connect_and_tell(settings, emit).client
-            job = client.submit("train", params)
+            # After a crash or a restart the server goes on by itself: watch that, do not train it twice.
+            job = continue_training(client, params["scene"]) if resume else None
+            job = job or client.submit("train", params)
             emit(JobStarted(job.id))
             result = dict(follow_job(client, job.id, emit, stopped, preview).result or {})
             return {**result, "info": client.inspect_scene(result["scene"])}

@@ -1,5 +1,7 @@
 """Import Capture: every format becomes cameras, clips, points and a field object, through the operator."""
 
+import shutil
+
 import bpy
 import numpy as np
 import pytest
@@ -99,6 +101,23 @@ def test_a_folder_that_is_no_capture(connected, tmp_path):
         bpy.ops.neural_render.import_capture(filepath=str(tmp_path))
     assert bpy.context.window_manager.neural_render.tasks["import"].error
     assert bpy.context.scene.neural_render.field is None
+
+
+@pytest.mark.parametrize("damage", ["video", "pose"])
+def test_a_damaged_capture_is_told_by_file_and_leaves_the_scene_alone(connected, tiny, tmp_path, damage):
+    capture = tmp_path / "damaged"
+    shutil.copytree(tiny / "n3dv", capture)
+    if damage == "video":
+        (capture / "cam03.mp4").write_bytes(b"no video")
+        told = r"cam03\.mp4"
+    else:
+        rows = np.load(capture / "poses_bounds.npy")
+        rows[3, 3] = np.nan
+        np.save(capture / "poses_bounds.npy", rows)
+        told = r"poses_bounds\.npy.*NaN"
+    with pytest.raises(RuntimeError, match=told):
+        bpy.ops.neural_render.import_capture(filepath=str(capture))
+    assert not bpy.data.objects
 
 
 def test_a_wrong_token(connected, tiny):

@@ -175,6 +175,19 @@ def test_a_server_killed_in_the_middle(project, own_server: RunningServer, monke
     task = bpy.context.window_manager.neural_render.tasks["train"]
     assert not task.is_running
     assert "was lost" in task.error
+    monkeypatch.undo()
+    # Started again, the server goes on with that training; Resume watches it and begins no second one.
+    second = RunningServer(own_server.state_dir)
+    try:
+        use_server(second)
+        client = Client("127.0.0.1", second.port, second.token)
+        when(monkeypatch, is_training, client.cancel)
+        assert bpy.ops.neural_render.train_resume() == {"CANCELLED"}
+        assert [job.state for job in client.jobs()] == ["cancelled"]
+        scene_path = Path(project.neural_render.field.neural_render.scene_path)
+        assert json.loads((scene_path / "scene.json").read_text())["step"] > 0
+    finally:
+        second.stop()
 
 
 def test_a_blend_that_points_to_a_scene_that_is_gone(rendering, trained, tmp_path):

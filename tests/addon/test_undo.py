@@ -103,6 +103,10 @@ def test_render_frames(field, trained, tmp_path):
     assert (tmp_path / "Stage_0001.exr").is_file()
 
 
+def test_freeze_time(field):
+    check_undo_and_redo(bpy.ops.neural_render.freeze_time)
+
+
 @pytest.mark.parametrize("what", ["compositing", "strip"])
 def test_layers_set_up_and_removed(field, tmp_path, what):
     give_frames(field, tmp_path, [1, 2])
