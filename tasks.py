@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -31,6 +34,10 @@ BLENDER_LIBRARIES = (
     "libx11-6 libxext6 libxrender1 libxfixes3 libxi6 libxxf86vm1 libxkbcommon0 libsm6 libice6 libgl1 "
     "libegl1 libgomp1"
 )
+
+# Checks that run at once. More would wait for each other: what trains in the tests uses all cores by itself.
+LANES = min(2, os.cpu_count() or 1)
+PROGRESS_SECONDS = 30.0
 
 
 def say(text: str) -> None:
@@ -121,6 +128,59 @@ def run(title: str, command: Sequence[str | Path], **environ: str) -> bool:
     return code == 0
 
 
+@dataclass(frozen=True)
+class Check:
+    """A command whose output goes to a log, to be shown whole when it ends."""
+
+    title: str
+    command: Sequence[str | Path]
+    environ: dict[str, str] = field(default_factory=dict)
+
+
+def run_beside(checks: Sequence[Check], logs: Path) -> bool:
+    """Run the checks in their order, ``LANES`` at once; whether all went well. Their logs go to ``logs``."""
+    good, start = True, time.monotonic()
+    with ThreadPoolExecutor(LANES) as lanes:
+        waiting: dict[Future[tuple[int, float]], Check] = {
+            lanes.submit(_run_to_log, check, _log_of(check, logs)): check for check in checks
+        }
+        while waiting:
+            ended, _ = wait(waiting, PROGRESS_SECONDS, return_when="FIRST_COMPLETED")
+            for future in ended:
+                check = waiting.pop(future)
+                code, seconds = future.result()
+                say(check.title)
+                print(_log_of(check, logs).read_text(errors="replace"), flush=True)
+                say(f"{check.title}: {'ok' if code == 0 else f'FAILED (exit {code})'} in {seconds:.0f} s")
+                good &= code == 0
+            running = [_progress(check, logs) for future, check in waiting.items() if future.running()]
+            if running and not ended:
+                say(f"{time.monotonic() - start:.0f} s, running: {', '.join(running)}")
+    return good
+
+
+def _log_of(check: Check, logs: Path) -> Path:
+    return logs / f"{check.title.replace(' ', '-').replace(':', '')}.log"
+
+
+def _run_to_log(check: Check, log: Path) -> tuple[int, float]:
+    # Beside another process, OpenMP's threads (torch) must sleep when they wait, not spin.
+    environ = {**os.environ, "OMP_WAIT_POLICY": "passive", **check.environ}
+    start = time.monotonic()
+    with open(log, "wb") as output:
+        process = subprocess.run(
+            list(map(str, check.command)), cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
+        )
+    return process.returncode, time.monotonic() - start
+
+
+def _progress(check: Check, logs: Path) -> str:
+    """The check's title, and how far pytest says it is."""
+    log = _log_of(check, logs)
+    percentages = re.findall(r"\[ *(\d+%)\]", log.read_text(errors="replace")) if log.is_file() else []
+    return f"{check.title} ({percentages[-1]})" if percentages else check.title
+
+
 def build() -> Path:
     """Build the extension's zip with Blender's own tool and return its path."""
     python = blender_python(available_blender())
@@ -167,16 +227,19 @@ def test(arguments: argparse.Namespace) -> int:
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir(parents=True)
 
-    def pytest(name: str, python: Path, *paths: str) -> bool:
+    def pytest(name: str, python: Path, *paths: str) -> Check:
         command = [python, "-m", "pytest", "-q", f"--junitxml={reports / name}.xml", *paths]
-        return run(f"tests: {name}", command, NEURAL_RENDER_SERVER_PYTHON=str(server))
+        return Check(f"tests: {name}", command, {"NEURAL_RENDER_SERVER_PYTHON": str(server)})
 
-    good = run("ruff check", [server, "-m", "ruff", "check", "."])
-    good &= run("ruff format", [server, "-m", "ruff", "format", "--check", "."])
-    good &= run("mypy", [server, "-m", "mypy"])
-    good &= pytest("server", server, "tests/server")
-    for name, python in blenders.items():
-        good &= pytest(name, python, "tests/addon", "tests/end_to_end")
+    # The longest first.
+    checks = [
+        pytest("server", server, "tests/server", "tests/test_tasks.py"),
+        Check("ruff check", [server, "-m", "ruff", "check", "."]),
+        Check("ruff format", [server, "-m", "ruff", "format", "--check", "."]),
+        Check("mypy", [server, "-m", "mypy"]),
+        *(pytest(name, python, "tests/addon", "tests/end_to_end") for name, python in blenders.items()),
+    ]
+    good = run_beside(checks, reports)
     passed, failed, skipped = count(reports)
     if arguments.gui:
         command = [server, "tests/gui/run_gui.py", "--blender", arguments.gui, "--out", "out/gui"]
