@@ -11,7 +11,7 @@ import bpy
 
 from . import versions
 from .compositor_nodes import FRAMES_NODE, SCALE_NODE, build_group
-from .layers import FrameSequence, frame_size, gap_warning, sequence_image
+from .layers import FrameSequence, frame_size, gap_warning, has_depth_layers, sequence_image
 from .render_settings import apply_settings, created_tree, note_created_tree, restore_settings
 
 # Custom properties: on a group, the field object it shows; on nodes, that we made them; on our node, that we
@@ -32,14 +32,14 @@ def set_up(
     field: bpy.types.Object,
     frames: FrameSequence,
 ) -> list[str]:
-    """Merge ``frames`` with the scene's CG render by depth; run again, it only updates what it made.
+    """Merge ``frames`` with the scene's CG render by depth, or around it as layers; run again, it updates.
 
     Returns warnings, one sentence each.
 
     Raises:
-        LayerError: the first frame cannot be read or lacks a pass.
+        LayerError: a frame cannot be read or lacks a pass.
     """
-    size = frame_size(frames, with_depth=True)
+    size, in_layers = frame_size(frames, with_depth=True), has_depth_layers(frames)
     node = find_node(scene, field)
     old_image = node.node_tree.nodes[FRAMES_NODE].image if node is not None else None
     image = sequence_image(old_image, frames, f"{field.name} Frames")
@@ -56,7 +56,7 @@ def set_up(
         group[FIELD_KEY] = field
     else:
         group = node.node_tree
-    image_node = build_group(group, image)
+    image_node = build_group(group, image, in_layers)
     _set_frame_range(image_node, frames)
     _drive_scale(group, field)
 

@@ -176,8 +176,11 @@ class _Builder:
         return node.outputs["Alpha"]
 
 
-def build_group(group: bpy.types.NodeTree, image: bpy.types.Image) -> bpy.types.Node:
+def build_group(group: bpy.types.NodeTree, image: bpy.types.Image, in_layers: bool = False) -> bpy.types.Node:
     """Fill ``group`` with the merge described above; returns its Image node.
+
+    ``in_layers``: the frames have the passes Front and Behind, split at the CG's own depth; the picture is
+    front over CG over behind, with no softness to choose.
 
     Whatever the group held is replaced, its interface is kept. The Image node's frame range and the Value
     node named ``SCALE_NODE`` (capture units to scene units) are the caller's to set.
@@ -209,8 +212,9 @@ def build_group(group: bpy.types.NodeTree, image: bpy.types.Image) -> bpy.types.
     field_depth = b.choose(field_covered, BACKGROUND_DEPTH, scaled, "Field depth")
 
     b.next_column()
-    difference = b.math("SUBTRACT", cg_depth, field_depth, "CG behind field by")
-    field_in_front = b.smoothstep(difference, cg.outputs["Softness"], 0.5, "Field in front")
+    if not in_layers:
+        difference = b.math("SUBTRACT", cg_depth, field_depth, "CG behind field by")
+        field_in_front = b.smoothstep(difference, cg.outputs["Softness"], 0.5, "Field in front")
 
     b.next_column()
     gap = b.math("SUBTRACT", cg.outputs["Depth"], field_depth, "Catcher behind field by")
@@ -221,11 +225,18 @@ def build_group(group: bpy.types.NodeTree, image: bpy.types.Image) -> bpy.types.
     b.next_column()
     catcher = cg.outputs["Shadow Catcher"]
     field = b.mix("MULTIPLY", shade, frames.outputs["Combined"], catcher, "Shadows on field")
-    field_first = b.over(field, cg.outputs["Image"], "Field over CG")
-    cg_first = b.over(cg.outputs["Image"], field, "CG over field")
-
-    b.next_column()
-    merged = b.mix("MIX", field_in_front, cg_first, field_first, "Order by depth")
+    if in_layers:
+        front = b.mix("MULTIPLY", shade, frames.outputs["Front"], catcher, "Shadows on front")
+        behind = b.mix("MULTIPLY", shade, frames.outputs["Behind"], catcher, "Shadows on what is behind")
+        b.next_column()
+        cg_first = b.over(cg.outputs["Image"], behind, "CG over what is behind")
+        b.next_column()
+        merged = b.over(front, cg_first, "Front over CG")
+    else:
+        field_first = b.over(field, cg.outputs["Image"], "Field over CG")
+        cg_first = b.over(cg.outputs["Image"], field, "CG over field")
+        b.next_column()
+        merged = b.mix("MIX", field_in_front, cg_first, field_first, "Order by depth")
     nearest = b.math("MINIMUM", cg_depth, field_depth, "Nearest depth")
 
     b.next_column()

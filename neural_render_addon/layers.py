@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import AddonError
-from .exr_header import read_exr_header
+from .exr_header import ExrHeader, read_exr_header
 
 if TYPE_CHECKING:
     import bpy
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLOR_SPACE = "Linear Rec.709"
 COLOR_CHANNELS = {f"ViewLayer.Combined.{name}" for name in "RGBA"}
 DEPTH_CHANNEL = "ViewLayer.Depth.Z"
+LAYER_CHANNELS = {f"ViewLayer.{layer}.{name}" for layer in ("Front", "Behind") for name in "RGBA"}
 
 
 class LayerError(AddonError):
@@ -85,15 +86,35 @@ def frame_size(frames: FrameSequence, with_depth: bool) -> tuple[int, int]:
         LayerError: it is no EXR with the channels of a rendered frame.
     """
     path = frames.path(frames.start)
-    try:
-        header = read_exr_header(path)
-    except (OSError, ValueError) as error:
-        raise LayerError(f"{path} cannot be read ({error}); run Render Frames again") from error
+    header = _header(path)
     if not COLOR_CHANNELS.issubset(header.channels):
         raise LayerError(f"{path} has no Combined pass; run Render Frames again")
     if with_depth and DEPTH_CHANNEL not in header.channels:
         raise LayerError(f"{path} has no Depth pass; run Render Frames again with Depth on")
     return header.width, header.height
+
+
+def has_depth_layers(frames: FrameSequence) -> bool:
+    """Whether the frames are split at the CG's depth: all of them, or they are no sequence of layers.
+
+    Raises:
+        LayerError: some are and some are not, or one cannot be read.
+    """
+    numbers = [frame for frame in range(frames.start, frames.end + 1) if frame not in frames.missing]
+    split = [LAYER_CHANNELS.issubset(_header(frames.path(frame)).channels) for frame in numbers]
+    if any(split) and not all(split):
+        raise LayerError(
+            f"{frames.path(numbers[split.index(False)])} has no depth layers, but other frames have; run "
+            "Render Frames again over the whole range, without Keep Rendered Frames"
+        )
+    return all(split)
+
+
+def _header(path: Path) -> ExrHeader:
+    try:
+        return read_exr_header(path)
+    except (OSError, ValueError) as error:
+        raise LayerError(f"{path} cannot be read ({error}); run Render Frames again") from error
 
 
 def sequence_image(image: bpy.types.Image | None, frames: FrameSequence, name: str) -> bpy.types.Image:

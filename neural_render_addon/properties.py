@@ -220,6 +220,21 @@ class RenderProperties(bpy.types.PropertyGroup):
     use_depth: BoolProperty(
         name="Depth", description="Write the depth pass, for merging with computer graphics", default=True
     )
+    use_depth_layers: BoolProperty(
+        name="Depth Layers Against CG",
+        description=(
+            "Render the field before and behind the CG as two layers, so that hair, smoke and soft edges "
+            "are composited exactly. Needs the CG's depth"
+        ),
+    )
+    cg_depth_folder: StringProperty(
+        name="CG Depth",
+        description=(
+            "Folder of the CG's depth, one EXR a frame with the frame's number at the end of its name; "
+            "empty is cg_depth/SCENE in neural_render beside the .blend"
+        ),
+        subtype="DIR_PATH",
+    )
     folder: StringProperty(
         name="Output",
         description="Folder for the frames; empty is frames/FIELD in neural_render beside the .blend",

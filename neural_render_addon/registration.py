@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import bpy
 
-from . import panels, panels_composite, panels_time, preferences, properties
+from . import panels, panels_composite, panels_layers, panels_time, preferences, properties
 from .engine import engine
 from .engine import panels as engine_panels
-from .operators import capture, composite, field_time, render, server, task_operator, train
+from .operators import capture, cg_depth, composite, field_time, render, server, task_operator, train
 
 _MODULES = (
     properties,
@@ -16,10 +16,12 @@ _MODULES = (
     capture,
     train,
     render,
+    cg_depth,
     field_time,
     composite,
     panels,
     panels_time,
+    panels_layers,
     panels_composite,
     engine,
     engine_panels,

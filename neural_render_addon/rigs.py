@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,15 @@ class RigSampling:
 
     ``cameras`` empty means the scene's camera, which markers may switch from frame to frame. Without
     a ``field`` the file is in scene coordinates and its time runs from the first frame. ``prefix``
-    comes before the frame number in each entry's name; several cameras add their own.
+    comes before the frame number in each entry's name; several cameras add their own. ``more`` tells
+    what else goes into the entries of the frame that the scene is at.
     """
 
     frames: Sequence[int]
     cameras: Sequence[bpy.types.Object] = ()
     field: bpy.types.Object | None = None
     prefix: str = ""
+    more: Callable[[bpy.types.Context, int], dict[str, Any]] | None = None
     entries: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def steps(self, context: bpy.types.Context) -> Iterator[float]:
@@ -84,6 +86,7 @@ class RigSampling:
                     "time": self._seconds(scene, frame),
                     "name": name,
                     "camera": camera.name,
+                    **(self.more(context, frame) if self.more else {}),
                 }
             )
 

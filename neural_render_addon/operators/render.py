@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from ..camera import box_in_capture
+from ..cg_depth import SplitDepths
 from ..errors import AddonError
 from ..fields import chosen_field, file_stem, output_folder, volume_corners
 from ..jobs import Emit, FrameDone, JobStarted, Message, follow_job
@@ -35,6 +36,8 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
         self.frames = frame_range(context)
         self.done: list[int] = []
         self.rig = RigSampling(self.frames, (), field, self.prefix)
+        if context.scene.neural_render.render.use_depth_layers:
+            self.rig.more = SplitDepths(context.scene, self.frames, field).entry
         return self.rig.steps(context)
 
     def prepare(self, context: bpy.types.Context) -> Work:
@@ -48,7 +51,7 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
             "cameras": self.rig.camera_file(context.scene),
             "out": str(self.folder),
             "format": "exr",
-            "passes": ["combined", "depth"] if settings.use_depth else ["combined"],
+            "passes": wanted_passes(settings),
             "background": settings.background,
             "overwrite": not settings.keep_frames,
         }
@@ -98,6 +101,14 @@ class NEURALRENDER_OT_render_cancel(JobControl, bpy.types.Operator):
     bl_idname = "neural_render.render_cancel"
     bl_label = "Cancel Rendering"
     task_name, watched, call = "render_cancel", "render", "cancel"
+
+
+def wanted_passes(settings: bpy.types.PropertyGroup) -> list[str]:
+    """The passes to render; layers need the depth too, for where shadows fall on them."""
+    passes = ["combined"]
+    if settings.use_depth or settings.use_depth_layers:
+        passes.append("depth")
+    return [*passes, "front", "behind"] if settings.use_depth_layers else passes
 
 
 def frame_range(context: bpy.types.Context) -> range:

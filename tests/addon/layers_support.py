@@ -11,12 +11,17 @@ from neural_render_addon import versions
 BACKGROUND = 1e10
 
 
-def write_frame(path: Path, rgba: np.ndarray, depth: np.ndarray) -> None:
-    """One frame of the contract: single part, float, multilayer names. rgba (H, W, 4), depth (H, W)."""
+def write_frame(path: Path, rgba: np.ndarray, depth: np.ndarray, **layers: np.ndarray) -> None:
+    """One frame of the contract: single part, float, multilayer names. rgba and further ``layers``, by their
+    names, are (H, W, 4), depth (H, W)."""
     channels = {
         f"ViewLayer.Combined.{name}": np.ascontiguousarray(rgba[..., index], dtype=np.float32)
         for index, name in enumerate("RGBA")
     }
+    for layer, pixels in layers.items():
+        for index, name in enumerate("RGBA"):
+            plane = np.ascontiguousarray(pixels[..., index], dtype=np.float32)
+            channels[f"ViewLayer.{layer}.{name}"] = plane
     channels["ViewLayer.Depth.Z"] = np.ascontiguousarray(depth, dtype=np.float32)
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     OpenEXR.File(header, channels).write(str(path))
