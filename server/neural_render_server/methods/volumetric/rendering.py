@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ...cameras import Camera
+from ...kernels.threads import thread_count
 from ..base import CropBox, RenderedFrame, SplitFrame
 from .boxes import intersect_box
 
@@ -72,17 +74,23 @@ def _render(
     rays_o, rays_d = (torch.from_numpy(np.ascontiguousarray(a)).reshape(-1, 3) for a in camera.rays())
     splits = None if split_depth is None else torch.from_numpy(split_depth).reshape(-1)
     planes = torch.zeros(2, len(rays_o), 5)  # colour, opacity, depth
-    with torch.no_grad():
-        for start in range(0, len(rays_o), rays_per_chunk):
-            part = slice(start, start + rays_per_chunk)
-            origins, directions = rays_o[part].to(device), rays_d[part].to(device)
-            near, far = _limits(origins, directions, crop)
-            split = None if splits is None else splits[part].to(device)
-            for own, found in zip(planes, render_rays(origins, directions, near, far, split), strict=True):
-                if found is not None:
-                    own[part, :3] = found[0].float().cpu()
-                    own[part, 3] = found[1].float().cpu()
-                    own[part, 4] = found[2].float().cpu()
+
+    def render_chunk(start: int) -> None:
+        part = slice(start, start + rays_per_chunk)
+        origins, directions = rays_o[part].to(device), rays_d[part].to(device)
+        near, far = _limits(origins, directions, crop)
+        split = None if splits is None else splits[part].to(device)
+        with torch.no_grad():  # which holds for one thread
+            found = render_rays(origins, directions, near, far, split)
+        for own, composited in zip(planes, found, strict=True):
+            if composited is not None:
+                own[part, :3] = composited[0].float().cpu()
+                own[part, 3] = composited[1].float().cpu()
+                own[part, 4] = composited[2].float().cpu()
+
+    # Much of a chunk's work runs on one core, so as many chunks are rendered at once as there are cores.
+    with ThreadPoolExecutor(thread_count() if device.type == "cpu" else 1) as pool:
+        list(pool.map(render_chunk, range(0, len(rays_o), rays_per_chunk)))
     whole, front = (_frame(own.reshape(camera.height, camera.width, 5)) for own in planes)
     return whole, front
 

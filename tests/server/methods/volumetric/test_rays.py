@@ -18,7 +18,7 @@ from neural_render_server.methods.base import CropBox
 from neural_render_server.methods.volumetric.bounds import SceneBounds, scene_bounds
 from neural_render_server.methods.volumetric.importance_sampler import ImportanceSampler, ist_weights
 from neural_render_server.methods.volumetric.rays import Pixels, RayGatherer, step_random
-from neural_render_server.methods.volumetric.rendering import render_in_chunks
+from neural_render_server.methods.volumetric.rendering import Composited, render_in_chunks
 from neural_render_server.methods.volumetric.uniform_sampler import UniformSampler
 
 CPU = torch.device("cpu")
@@ -151,11 +151,15 @@ def test_rendering_in_chunks_gives_planar_depth_and_honours_the_crop(film: Frame
     camera = film.cameras[0]
 
     def wall(
-        rays_o: torch.Tensor, rays_d: torch.Tensor, near: torch.Tensor, far: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rays_o: torch.Tensor,
+        rays_d: torch.Tensor,
+        near: torch.Tensor,
+        far: torch.Tensor,
+        split: torch.Tensor | None,
+    ) -> tuple[Composited, None]:
         distance = (tiny_capture.WALL_Y - rays_o[:, 1]) / rays_d[:, 1]
         opacity = ((distance > near) & (distance < far)).float() * 0.5
-        return torch.ones(len(rays_o), 3) * opacity[:, None], opacity, opacity * distance
+        return (torch.ones(len(rays_o), 3) * opacity[:, None], opacity, opacity * distance), None
 
     frame = render_in_chunks(camera, None, CPU, wall, rays_per_chunk=1000)
     depth = tiny_capture.trace(camera.camera_to_world, 0.0)[1]
