@@ -92,7 +92,6 @@ class CaptureCamera:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> CaptureCamera:
         source = data.get("source")
-        coefficients = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
         return CaptureCamera(
             name=str(data.get("name") or "camera"),
             pinhole=Projection(
@@ -109,7 +108,8 @@ class CaptureCamera:
             else None,
             is_test=bool(data.get("is_test")),
             times=tuple(float(time) for time in data.get("times") or ()),
-            is_distorted=any(data.get(name) for name in coefficients),
+            # The server names a lens model only where it is no pinhole.
+            is_distorted=data.get("camera_model", "PINHOLE") != "PINHOLE",
         )
 
 

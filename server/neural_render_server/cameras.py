@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import lens_models
 from .errors import CameraFileError
 from .split_depth import SplitDepth
 
@@ -24,7 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 # Multiplying camera-to-world by this flips between OpenGL and OpenCV camera axes (y and z).
 OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
-CAMERA_MODELS = ("PINHOLE", "OPENCV", "OPENCV_FISHEYE")
+CAMERA_MODELS = ("PINHOLE", "OPENCV", "OPENCV_FISHEYE", *lens_models.COEFFICIENTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,9 @@ class Camera:
 
     ``fl_x, fl_y, cx, cy`` are in pixels. ``distortion`` holds OpenCV's coefficients in OpenCV's
     order: ``(k1, k2, p1, p2[, k3[, k4, k5, k6]])`` for ``OPENCV``, ``(k1, k2, k3, k4)`` for
-    ``OPENCV_FISHEYE``, and nothing for ``PINHOLE``. ``window`` (left, top, full width, full height) says
-    that the image is cut out of a larger one: it shows the same as there, pixel by pixel.
+    ``OPENCV_FISHEYE``, those of ``lens_models`` for its models, and nothing for ``PINHOLE``.
+    ``window`` (left, top, full width, full height) says that the image is cut out of a larger one: it
+    shows the same as there, pixel by pixel.
     """
 
     width: int
@@ -159,6 +161,8 @@ def is_finite_number(value: Any) -> bool:
 def _distortion_names(camera_model: str) -> tuple[str, ...]:
     if camera_model == "OPENCV_FISHEYE":
         return ("k1", "k2", "k3", "k4")
+    if camera_model in lens_models.COEFFICIENTS:
+        return lens_models.COEFFICIENTS[camera_model]
     return ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 
 
@@ -209,12 +213,12 @@ def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) 
         "PERSPECTIVE",
     ):
         model = "PINHOLE" if "PINHOLE" in model else "OPENCV"
-    else:
+    elif model not in lens_models.COEFFICIENTS:
         raise CameraFileError(f"{where}: camera_model {model!r} is not one of {', '.join(CAMERA_MODELS)}")
     distortion: tuple[float, ...] = ()
     if model != "PINHOLE":
         distortion = tuple(number(key, 0.0) or 0.0 for key in _distortion_names(model))
-        if model == "OPENCV" and not any(distortion):
+        if model in ("OPENCV", lens_models.FOV) and not any(distortion):
             model, distortion = "PINHOLE", ()
     cx, cy = number("cx", width / 2), number("cy", height / 2)
     assert cx is not None and cy is not None

@@ -16,6 +16,7 @@ from neural_render_addon.errors import (
     WrongToken,
 )
 from neural_render_addon.jobs import Finished, FrameDone, Progress, StateChanged, Task, follow_job
+from neural_render_addon.messages import CaptureCamera
 from tests.addon.conftest import RunningServer
 
 
@@ -51,6 +52,20 @@ def test_a_capture_is_read_as_typed_records(client, tiny):
     assert info.cameras[0].clip.kind == "video"
     assert info.cameras[0].clip.frames == 6
     assert info.cameras[0].pinhole.fl_x == pytest.approx(56.0)
+
+
+@pytest.mark.parametrize("lens", [{}, {"camera_model": "FOV", "omega": 0.9}])
+def test_a_lens_that_is_no_pinhole_is_known_as_distorted(lens):
+    entry = {
+        "w": 64,
+        "h": 48,
+        "fl_x": 50,
+        "fl_y": 50,
+        "cx": 32,
+        "cy": 24,
+        "transform_matrix": np.eye(4).tolist(),
+    }
+    assert CaptureCamera.from_json({**entry, **lens}).is_distorted == bool(lens)
 
 
 def test_points(client, tiny):

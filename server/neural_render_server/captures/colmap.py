@@ -14,6 +14,7 @@ import numpy as np
 
 from ..cameras import OPENGL_TO_OPENCV, Camera
 from ..errors import CaptureError
+from ..lens_models import FOV, THIN_PRISM_FISHEYE
 from .capture import Capture, ImageSource, PointCloud, View
 from .checks import natural_key, path_inside, rigid_pose, scaled_to_photo
 from .image import image_header
@@ -23,7 +24,7 @@ MODEL_FOLDERS = (".", "sparse/0", "sparse", "colmap/sparse/0", "distorted/sparse
 IMAGE_FOLDERS = ("images", "input", ".")
 
 # COLMAP's parameters (src/colmap/sensor/models.h) -> ours, as indices into them:
-# (fl_x, fl_y, cx, cy), our model, distortion in OpenCV's order.
+# (fl_x, fl_y, cx, cy), our model, distortion in our order.
 _PERSPECTIVE: dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]] = {
     "SIMPLE_PINHOLE": ((0, 0, 1, 2), "PINHOLE", ()),
     "PINHOLE": ((0, 1, 2, 3), "PINHOLE", ()),
@@ -36,6 +37,8 @@ _PERSPECTIVE: dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]] = {
     "SIMPLE_RADIAL_FISHEYE": ((0, 0, 1, 2), "OPENCV_FISHEYE", (3,)),
     "RADIAL_FISHEYE": ((0, 0, 1, 2), "OPENCV_FISHEYE", (3, 4)),
     "OPENCV_FISHEYE": ((0, 1, 2, 3), "OPENCV_FISHEYE", (4, 5, 6, 7)),
+    "FOV": ((0, 1, 2, 3), FOV, (4,)),
+    "THIN_PRISM_FISHEYE": ((0, 1, 2, 3), THIN_PRISM_FISHEYE, (4, 5, 6, 7, 8, 9, 10, 11)),
 }
 
 
@@ -135,8 +138,10 @@ def _camera(image: Any, lens: Any, width: int, height: int, where: str) -> Camer
     places, camera_model, coefficients = _PERSPECTIVE[lens.model_name]
     fl_x, fl_y, cx, cy = (float(lens.params[place]) for place in places)
     distortion = [float(lens.params[place]) for place in coefficients]
-    if camera_model != "PINHOLE":
+    if camera_model.startswith("OPENCV"):
         distortion += [0.0] * (4 - len(distortion))
+    if camera_model == FOV and distortion == [0.0]:
+        camera_model, distortion = "PINHOLE", []
     world_to_camera = np.vstack([image.cam_from_world().matrix(), [0.0, 0.0, 0.0, 1.0]])
     if not np.isfinite(world_to_camera).all():
         raise CaptureError(

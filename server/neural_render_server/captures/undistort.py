@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..cameras import Camera, FloatArray
 from ..errors import CaptureError
+from ..lens_models import COEFFICIENTS, FOV, THIN_PRISM_FISHEYE, distort, radial_thin_prism
 from .letterbox import Area
 
 # A resized validity of 1 less rounding: the output pixel draws on nothing outside the photo.
@@ -95,6 +96,11 @@ class Undistorter:
 def distortion_maps(camera: Camera) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Where in the photo each pixel of the ideal camera lies: column and row (H, W) in OpenCV's
     convention, whose pixel centres are at whole numbers (hence the shift of the principal point)."""
+    if camera.camera_model in COEFFICIENTS:
+        x, y = _unit_depth(camera)
+        x, y = distort(camera.camera_model, camera.distortion, x, y)
+        columns, rows = camera.fl_x * x + camera.cx - 0.5, camera.fl_y * y + camera.cy - 0.5
+        return columns.astype(np.float32), rows.astype(np.float32)
     intrinsics = camera.intrinsics - _half_pixel()
     coefficients = np.asarray(camera.distortion, dtype=np.float64)
     size = (camera.width, camera.height)
@@ -122,10 +128,16 @@ def _valid_pixels(
     inside = (columns >= left - 0.5) & (columns <= right - 0.5) & (rows >= top - 0.5) & (rows <= bottom - 0.5)
     if maps is None:
         return np.asarray(inside)
+    radius = np.hypot(*_unit_depth(camera))
+    return np.asarray(inside & (radius <= fold_radius(camera, float(radius.max()))))
+
+
+def _unit_depth(camera: Camera) -> tuple[FloatArray, FloatArray]:
+    """x and y (H, W) at depth 1 of the ideal camera's pixel centres, y down."""
     x = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fl_x
     y = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fl_y
-    radius = np.hypot(*np.meshgrid(x, y))
-    return np.asarray(inside & (radius <= fold_radius(camera, float(radius.max()))))
+    columns, rows = np.meshgrid(x, y)
+    return columns, rows
 
 
 def fold_radius(camera: Camera, limit: float) -> float:
@@ -133,8 +145,12 @@ def fold_radius(camera: Camera, limit: float) -> float:
 
     Beyond it a polynomial fitted to the photo turns back, and two directions share a pixel.
     """
+    if camera.camera_model == FOV:
+        return limit  # an arc tangent never turns
     radius = np.linspace(0.0, limit, 2048)
-    if camera.camera_model == "OPENCV_FISHEYE":
+    if camera.camera_model == THIN_PRISM_FISHEYE:
+        distorted = radial_thin_prism(camera.distortion, np.arctan(radius))
+    elif camera.camera_model == "OPENCV_FISHEYE":
         angle = np.arctan(radius)
         k1, k2, k3, k4 = camera.distortion
         distorted = angle * (1 + k1 * angle**2 + k2 * angle**4 + k3 * angle**6 + k4 * angle**8)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..cameras import Camera
 from ..errors import OptionError
+from ..lens_models import COEFFICIENTS, undistort
 from ..methods.base import RenderedFrame
 
 # Wider than this the pinhole picture grows without bound (tan of the half angle).
@@ -58,6 +59,9 @@ def render_distorted(render: Callable[[Camera], RenderedFrame], camera: Camera) 
 def undistorted_coordinates(camera: Camera) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(H, W) x and y at unit depth (OpenCV axes) that each pixel centre of the camera sees."""
     columns, rows = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    if camera.camera_model in COEFFICIENTS:
+        x, y = (columns - camera.cx) / camera.fl_x, (rows - camera.cy) / camera.fl_y
+        return undistort(camera.camera_model, camera.distortion, x, y)
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
     coefficients = np.asarray(camera.distortion, dtype=np.float64)
     if camera.camera_model == "OPENCV_FISHEYE":

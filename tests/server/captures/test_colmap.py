@@ -10,6 +10,7 @@ import pytest
 
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.errors import CaptureError
+from neural_render_server.lens_models import COEFFICIENTS, distort
 
 # Name -> (number in COLMAP's models.h, parameters for a 64x48 picture).
 LENSES: dict[str, tuple[int, list[float]]] = {
@@ -20,8 +21,13 @@ LENSES: dict[str, tuple[int, list[float]]] = {
     "OPENCV": (4, [60, 62, 31, 25, -0.1, 0.02, 0.003, -0.002]),
     "OPENCV_FISHEYE": (5, [60, 62, 31, 25, 0.02, -0.01, 0.003, -0.001]),
     "FULL_OPENCV": (6, [60, 62, 31, 25, -0.1, 0.02, 0.003, -0.002, 0.01, 0.02, -0.01, 0.005]),
+    "FOV": (7, [60, 62, 31, 25, 0.9]),
     "SIMPLE_RADIAL_FISHEYE": (8, [60, 31, 25, 0.02]),
     "RADIAL_FISHEYE": (9, [60, 31, 25, 0.02, -0.01]),
+    "THIN_PRISM_FISHEYE": (
+        10,
+        [60, 62, 31, 25, 0.02, -0.01, 0.003, -0.002, 0.004, -0.001, 0.002, -0.003],
+    ),
 }
 POINTS = np.array([[0.0, 0.0, 0.0], [0.3, -0.2, 0.4], [-0.5, 0.1, -0.2]])
 COLORS = [[255, 0, 0], [0, 255, 0], [10, 20, 30]]
@@ -90,7 +96,7 @@ def test_poses_points_and_names(make: SimpleNamespace, tmp_path: Path, binary: b
 def test_camera_models_project_as_colmap_does(
     make: SimpleNamespace, tmp_path: Path, lens: str, binary: bool
 ) -> None:
-    """Our camera through OpenCV against pycolmap's own projection."""
+    """Our camera, through OpenCV where that has its model, against pycolmap's own projection."""
     import pycolmap
 
     write_model(make, tmp_path, binary, lens)
@@ -98,6 +104,12 @@ def test_camera_models_project_as_colmap_does(
     matrix = world_to_camera(make.arc(3)[1])
     in_camera = POINTS @ matrix[:3, :3].T + matrix[:3, 3]
     theirs = pycolmap.Camera(model=lens, width=64, height=48, params=LENSES[lens][1]).img_from_cam(in_camera)
+    if camera.camera_model in COEFFICIENTS:
+        x, y = (in_camera[:, :2] / in_camera[:, 2:]).T
+        x, y = distort(camera.camera_model, camera.distortion, x, y)
+        ours = np.stack([camera.fl_x * x + camera.cx, camera.fl_y * y + camera.cy], axis=-1)
+        assert np.allclose(ours, theirs, atol=1e-6)
+        return
     rotation, coefficients = cv2.Rodrigues(matrix[:3, :3])[0], np.array(camera.distortion)
     if camera.camera_model == "OPENCV_FISHEYE":
         ours = cv2.fisheye.projectPoints(
@@ -148,8 +160,8 @@ def test_no_photos_at_all(make: SimpleNamespace, tmp_path: Path) -> None:
 
 def test_a_lens_that_cannot_be_used_says_what_to_do(make: SimpleNamespace, tmp_path: Path) -> None:
     write_model(make, tmp_path, binary=False)
-    (tmp_path / "sparse/0/cameras.txt").write_text("1 FOV 64 48 60 60 32 24 0.9\n")
-    with pytest.raises(CaptureError, match=r"FOV cannot be used; run colmap image_undistorter"):
+    (tmp_path / "sparse/0/cameras.txt").write_text("1 DIVISION 64 48 60 60 32 24 0.1\n")
+    with pytest.raises(CaptureError, match=r"DIVISION cannot be used; run colmap image_undistorter"):
         open_capture(tmp_path)
 
 
