@@ -14,6 +14,7 @@ from neural_render_server.errors import SceneError, TrainingError
 from neural_render_server.kernels import layout
 from neural_render_server.methods.base import CropBox
 from neural_render_server.methods.gaussians import GaussiansConfig, GaussiansMethod
+from neural_render_server.methods.gaussians.config import growth_limit, room
 from neural_render_server.methods.gaussians.growth import clone_by_error
 from neural_render_server.methods.gaussians.model import Gaussians
 
@@ -270,3 +271,24 @@ def test_a_window_is_the_same_pixels_as_in_the_whole() -> None:
     split = method.render_split(whole, 0.3, depths).front_color[place]
     assert np.array_equal(method.render_split(window, 0.3, depths[place]).front_color, split)
     assert split.max() > 0.0
+
+
+def test_a_long_run_may_grow_further_and_a_stated_count_never() -> None:
+    config = GaussiansConfig()
+    most = room(config, 1000)
+    limits = [growth_limit(config, most, step, 0.5) for step in (500, 1000, 4000, 10**6)]
+    assert limits[:2] == [1000, 1000] and 1300 < limits[2] < 1500 and limits[3] == most
+    stated = GaussiansConfig(count=1000)
+    assert room(stated, 1000) == growth_limit(stated, 1000, 10**6, 0.5) == 1000
+
+
+def test_growth_stops_at_its_limit_and_not_below_what_is_there() -> None:
+    views = make_views()
+    method = started(views, count=0)
+    model, state = method.model, method._training
+    assert state is not None
+    before = model.count
+    state.errors[:before] = 1.0
+    args = (state.moments, state.steps, state.errors)
+    assert clone_by_error(model.rows[: before + 5], *args, before, state.random) == before + 5
+    assert clone_by_error(model.rows[: before - 5], *args, before, state.random) == before

@@ -18,7 +18,7 @@ from ...kernels.backend import Backend, LossWeights, Rendering
 from ...kernels.warm_up import warm_up
 from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from . import growth, schedule
-from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step
+from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step, growth_limit, room
 from .initialise import initial_gaussians
 from .model import Gaussians, rows_of_cloud, usual_distance
 from .tile_choice import TileChoice
@@ -74,8 +74,8 @@ class GaussiansMethod(Method):
 
     def initialise(self, views: TrainingViews, seed: int, report: Report) -> None:
         config = self.config
-        capacity = automatic_count(config, views)
-        start_count = max(1, round(capacity * config.start_share))
+        count = automatic_count(config, views)
+        start_count = max(1, round(count * config.start_share))
         time_step = automatic_time_step(config, views)
         cloud = initial_gaussians(views, start_count, seed, report, config.start, time_step)
         if len(cloud) == 0:
@@ -86,7 +86,7 @@ class GaussiansMethod(Method):
         start_time = float(views.times[0]) if len(views.times) else 0.0
         steps = np.diff(np.asarray(views.times, dtype=np.float64))
         time_unit = float(np.median(steps)) if len(steps) else 1.0
-        rows = torch.zeros((max(capacity, len(cloud)), layout.WIDTH))
+        rows = torch.zeros((max(room(config, count), len(cloud)), layout.WIDTH))
         rows[: len(cloud)] = rows_of_cloud(cloud, start_time, time_unit)
         if not config.velocity:
             rows[:, layout.VELOCITY] = 0.0
@@ -166,8 +166,9 @@ class GaussiansMethod(Method):
         state.errors[chosen] += (1 - growth.ERROR_MEMORY) * rows.errors
         state.iteration += 1
         if state.iteration % growth.INTERVAL == 0 and progress < self.config.growth_until:
+            limit = growth_limit(self.config, len(model.rows), state.iteration, progress)
             model.count = growth.clone_by_error(
-                model.rows, state.moments, state.steps, state.errors, model.count, state.random
+                model.rows[:limit], state.moments, state.steps, state.errors, model.count, state.random
             )
         psnr = -10.0 * math.log10(max(loss.squared_error, 1e-10))
         return {"loss": loss.value, "psnr": psnr, "gaussians": float(model.count)}
