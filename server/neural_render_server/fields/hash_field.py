@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ..kernels import hash_encoding
+from ..kernels import hash_encoding, radiance
 from ..kernels.hash_layout import HashLayout, initial_table
+from ..kernels.volume_dispatch import is_compiled
 from .activations import truncated_exp
 from .encodings import HARMONICS
 from .networks import CHUNK_ROWS, MLP, in_chunks
@@ -30,6 +31,8 @@ class RadianceNetworks(nn.Module):
 
     def density(self, features: torch.Tensor) -> torch.Tensor:
         """(N,) density for ``features`` (N, inputs)."""
+        if self._is_compiled(features) and not torch.is_grad_enabled():
+            return radiance.density(features, self.density_network.weights())
         return in_chunks(lambda part: truncated_exp(self.density_network(part)[:, 0]), features)
 
     def radiance(
@@ -39,6 +42,9 @@ class RadianceNetworks(nn.Module):
 
         ``harmonics`` (R, 16) of directions, of which sample n has number ``rows[n]``.
         """
+        if self._is_compiled(features):
+            weights = self.density_network.weights(), self.color_network.weights()
+            return radiance.radiance(features, harmonics, rows, *weights)
         parts = []
         step = CHUNK_ROWS if features.device.type == "cpu" else max(1, len(features))
         for part, own in zip(torch.split(features, step), torch.split(rows, step), strict=True):
@@ -46,6 +52,10 @@ class RadianceNetworks(nn.Module):
             color = torch.sigmoid(self.color_network(torch.cat([geometry, harmonics[own]], dim=-1)))
             parts.append((truncated_exp(geometry[:, 0]), color))
         return torch.cat([density for density, _ in parts]), torch.cat([color for _, color in parts])
+
+    @staticmethod
+    def _is_compiled(features: torch.Tensor) -> bool:
+        return is_compiled(features) and features.dtype == torch.float32
 
 
 class HashField(nn.Module):

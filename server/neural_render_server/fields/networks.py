@@ -60,6 +60,10 @@ class MLP(nn.Module):
         """(N, inputs) -> (N, outputs)."""
         return in_chunks(self._rows, x)
 
+    def weights(self) -> list[torch.Tensor]:
+        """Each layer's weights (outputs, inputs)."""
+        return [layer.get_parameter("weight") for layer in self.layers]
+
     def _rows(self, x: torch.Tensor) -> torch.Tensor:
         hidden = x
         last = len(self.layers) - 1
