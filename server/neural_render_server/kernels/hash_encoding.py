@@ -49,8 +49,8 @@ def encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> 
         return reference.encode(positions.detach(), table.detach(), layout)
     encoded = torch.empty(len(positions), layout.width, dtype=table.dtype)
     compiled = _compiled(layout, table)
-    arguments = (_array(positions), _array(table), *_layout_arrays(layout))
-    output = encoded.numpy()
+    arguments = (_array(positions.T), _flat(table), *_layout_arrays(layout))
+    output = _flat(encoded)
     run_sliced(
         lambda low, high: compiled.forward(*arguments, low, high, output),
         even_bounds(len(positions), 4 * thread_count()),
@@ -66,8 +66,8 @@ def accumulate_table_gradient(
         reference.accumulate_table_gradient(positions.detach(), d_encoded, layout, d_table)
         return
     compiled = _compiled(layout, d_table)
-    arguments = (_array(positions), _array(d_encoded), *_layout_arrays(layout))
-    output = d_table.detach().numpy()
+    arguments = (_array(positions.T), _flat(d_encoded), *_layout_arrays(layout))
+    output = d_table.detach().view(-1).numpy()
     run_sliced(lambda level, _: compiled.table_backward(*arguments, level, output), range(layout.levels + 1))
 
 
@@ -79,7 +79,7 @@ def position_gradient(
         return reference.position_gradient(positions, table, d_encoded, layout)
     result = torch.empty_like(positions, memory_format=torch.contiguous_format)
     compiled = _compiled(layout, table)
-    arguments = (_array(positions), _array(table), _array(d_encoded), *_layout_arrays(layout))
+    arguments = (_array(positions.T), _flat(table), _flat(d_encoded), *_layout_arrays(layout))
     output = result.detach().numpy()
     run_sliced(
         lambda low, high: compiled.position_backward(*arguments, low, high, output),
@@ -94,6 +94,10 @@ def _compiled(layout: HashLayout, table: torch.Tensor) -> Any:
 
 def _array(tensor: torch.Tensor) -> Any:
     return tensor.detach().contiguous().numpy()
+
+
+def _flat(tensor: torch.Tensor) -> Any:
+    return _array(tensor).reshape(-1)
 
 
 def _layout_arrays(layout: HashLayout) -> tuple[Any, ...]:

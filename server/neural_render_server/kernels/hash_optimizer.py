@@ -1,7 +1,9 @@
 """Adam for hash tables and small networks, with an exponential moving average of the weights.
 
 Kingma and Ba 2015, as tiny-cuda-nn has it: an entry whose gradient is exactly 0 keeps its moments and its
-value, so that cells no ray met are not moved by old momentum.
+value, so that cells no ray met are not moved by old momentum. Most entries of a large table are so in any
+step: blocks of them are skipped without a look at anything but their gradient. The average follows every
+``AVERAGE_INTERVAL`` steps, because it is the only part that would touch all entries in each step.
 """
 
 from __future__ import annotations
@@ -12,9 +14,14 @@ from typing import Any
 
 import torch
 
-from .jit import kernel
+from .jit import inlined, kernel
 from .threads import even_bounds, run_sliced
 from .volume_dispatch import is_compiled
+
+# Weights move little in this many steps beside the twenty or so that the average spans.
+AVERAGE_INTERVAL = 8
+# Values that are skipped together: a cache line of float32.
+BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -39,29 +46,34 @@ def adam(
 ) -> None:
     """One step in place, the ``step``-th from 1; the ``gradient`` is set to 0.
 
+    ``averaged`` takes its ``AVERAGE_INTERVAL`` steps at once, when ``step`` is a multiple of that.
+
     ``values``, ``gradient`` and ``averaged`` have one shape, ``moments`` (2, ...) holds two of it.
     """
     correction_1 = 1.0 - rates.beta_1**step
     correction_2 = math.sqrt(1.0 - rates.beta_2**step)
     rate = rates.rate * correction_2 / correction_1
     epsilon = rates.epsilon * correction_2
+    memory = 1.0 if step % AVERAGE_INTERVAL else rates.average**AVERAGE_INTERVAL
     if is_compiled(values):
-        arrays = [tensor.detach().view(-1).numpy() for tensor in (values, gradient, averaged)]
-        arrays += [moments[k].view(-1).numpy() for k in (0, 1)]
+        arrays = [tensor.detach().view(-1).numpy() for tensor in (values, gradient, moments[0], moments[1])]
         real = arrays[0].dtype.type
-        numbers = [rate, epsilon, rates.decay, rates.average, rates.beta_1, rates.beta_2]
-        scalars = [real(number) for number in numbers]
-        run_sliced(lambda low, high: _kernel(*arrays, *scalars, low, high), even_bounds(values.numel()))
+        scalars = [real(n) for n in (rate, epsilon, rates.decay, rates.beta_1, rates.beta_2)]
+        bounds = even_bounds(values.numel())
+        run_sliced(lambda low, high: cpu_adam(*arrays, *scalars, low, high), bounds)
+        if memory < 1.0:
+            average, share = averaged.detach().view(-1).numpy(), real(1.0 - memory)
+            run_sliced(lambda low, high: cpu_average(arrays[0], average, share, low, high), bounds)
         return
     with torch.no_grad():
-        _reference(values, gradient, moments, averaged, rate, epsilon, rates)
+        _reference(values, gradient, moments, rate, epsilon, rates)
+        averaged.lerp_(values, 1.0 - memory)
 
 
 def _reference(
     values: torch.Tensor,
     gradient: torch.Tensor,
     moments: torch.Tensor,
-    averaged: torch.Tensor,
     rate: float,
     epsilon: float,
     rates: AdamRates,
@@ -74,21 +86,26 @@ def _reference(
     moments[0].copy_(torch.where(touched, first, moments[0]))
     moments[1].copy_(torch.where(touched, second, moments[1]))
     values.copy_(torch.where(touched, moved, values))
-    averaged.lerp_(values, 1.0 - rates.average)
     gradient.zero_()
 
 
-@kernel
-def _adam_slice(
+@inlined
+def _is_touched(gradient: Any, low: int, high: int) -> Any:
+    touched = False
+    for i in range(low, high):
+        touched |= gradient[i] != 0
+    return touched
+
+
+@inlined
+def _adam_block(
     values: Any,
     gradient: Any,
-    averaged: Any,
     first: Any,
     second: Any,
     rate: Any,
     epsilon: Any,
     decay: Any,
-    average: Any,
     beta_1: Any,
     beta_2: Any,
     low: int,
@@ -106,10 +123,37 @@ def _adam_slice(
         # selections instead of a branch, so that LLVM makes SIMD of it
         first[i] = m if touched else first[i]
         second[i] = v if touched else second[i]
-        value = moved if touched else values[i]
-        values[i] = value
-        averaged[i] += (one - average) * (value - averaged[i])
+        values[i] = moved if touched else values[i]
         gradient[i] = zero
 
 
-_kernel: Any = _adam_slice  # compiled functions have no types
+@kernel
+def _adam_slice(
+    values: Any,
+    gradient: Any,
+    first: Any,
+    second: Any,
+    rate: Any,
+    epsilon: Any,
+    decay: Any,
+    beta_1: Any,
+    beta_2: Any,
+    low: int,
+    high: int,
+) -> None:
+    whole = low + (high - low) // BLOCK * BLOCK
+    for start in range(low, whole, BLOCK):
+        if _is_touched(gradient, start, start + BLOCK):
+            stop = start + BLOCK
+            _adam_block(values, gradient, first, second, rate, epsilon, decay, beta_1, beta_2, start, stop)
+    _adam_block(values, gradient, first, second, rate, epsilon, decay, beta_1, beta_2, whole, high)
+
+
+@kernel
+def _average_slice(values: Any, averaged: Any, share: Any, low: int, high: int) -> None:
+    for i in range(low, high):
+        averaged[i] += share * (values[i] - averaged[i])
+
+
+cpu_adam: Any = _adam_slice  # compiled functions have no types
+cpu_average: Any = _average_slice

@@ -6,7 +6,6 @@ each vector of ``b`` that is loaded feeds several rows of results. Measured on o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -38,7 +37,7 @@ def padded(size: int) -> int:
     return -(-size // PADDING) * PADDING
 
 
-def _block(vectors: int) -> Callable[..., Any]:
+def _block(vectors: int) -> Any:
     """An intrinsic for a block of ``BLOCK_VECTORS // vectors`` rows and ``vectors * LANES`` columns.
 
     ``block(a, a_start, a_row, a_step, b, b_start, b_row, depth, c, c_start, c_row, add)`` on flat float32

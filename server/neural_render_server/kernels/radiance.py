@@ -99,7 +99,9 @@ class _Radiance(torch.autograd.Function):
         bounds = _slices(len(features))
         number = {low: k for k, low in enumerate(bounds[:-1])}
         sums = [
-            np.zeros((len(bounds) - 1, sum(padded(n) * padded(m) for n, m in pairwise(net.widths))), np.float32)
+            np.zeros(
+                (len(bounds) - 1, sum(padded(n) * padded(m) for n, m in pairwise(net.widths))), np.float32
+            )
             for net in (first, second)
         ]
 
@@ -130,6 +132,10 @@ def _pad_columns(array: FloatArray) -> FloatArray:
     result = np.zeros((rows, padded(columns)), np.float32)
     result[:, :columns] = array
     return result.reshape(-1)
+
+
+def _padded_size(widths: npt.NDArray[np.int64]) -> int:
+    return sum(padded(inputs) * padded(outputs) for inputs, outputs in pairwise(widths.tolist()))
 
 
 def _unpadded(flat: FloatArray, widths: npt.NDArray[np.int64]) -> list[torch.Tensor]:

@@ -1,0 +1,158 @@
+"""The corners of hash grids' cells for a chunk of points, and sums over them.
+
+The numbers and weights of all corners come first, with SIMD over the points. What is left for each point is
+a handful of loads that do not wait for one another, so that many cache misses are under way at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.extending import intrinsic
+
+from .jit import inlined
+
+# Points whose corners are worked out together.
+CHUNK = 64
+ALL = np.uint32(0xFFFFFFFF)
+
+
+def corner_space(dimensions: int) -> int:
+    """Length of the arrays that ``find_corners`` fills."""
+    return (2**dimensions + 1) * CHUNK
+
+
+@inlined
+def locate(position: Any, cells: Any, real: Any) -> Any:
+    """Lower corner and fraction along one axis, in the number type ``real``."""
+    place = min(max(position, real(0)), real(1)) * real(cells)
+    base = min(np.int32(place), np.int32(cells - 1))
+    return np.uint32(base), place - real(base)
+
+
+@inlined
+def find_corners(
+    positions: Any,
+    start: int,
+    count: int,
+    cells: Any,
+    factors: Any,
+    is_dense: Any,
+    mask: Any,
+    first: Any,
+    real: Any,
+    entries: Any,
+    weights: Any,
+) -> None:
+    """Table entries and weights of the corners around ``positions[:, start : start + count]`` on one level.
+
+    ``cells``, ``factors`` (D,) and the other values of the level are as in ``HashLayout``, ``first`` its
+    first entry. ``entries``, ``weights`` (``corner_space``,): corner c of point i is at c * CHUNK + i, where
+    bit k of c says that it is the upper one along axis k; the rest is scratch.
+    """
+    scratch = CHUNK << len(cells)
+    terms, fractions = entries[scratch:], weights[scratch:]
+    entries[:count], weights[:count] = np.uint32(0), real(1)
+    size = 1
+    for k in range(len(cells)):
+        own, own_cells, factor = positions[k, start : start + count], cells[k], factors[k]
+        for i in range(count):
+            base, fraction = locate(own[i], own_cells, real)
+            terms[i] = np.uint32(base * factor)
+            fractions[i] = fraction
+        for corner in range(size):
+            low, high = entries[corner * CHUNK :], entries[(corner + size) * CHUNK :]
+            if is_dense:
+                for i in range(count):
+                    high[i] = np.uint32(low[i] + terms[i] + factor)
+                    low[i] = np.uint32(low[i] + terms[i])
+            else:
+                for i in range(count):
+                    high[i] = np.uint32(low[i] ^ np.uint32(terms[i] + factor))
+                    low[i] = np.uint32(low[i] ^ terms[i])
+            lighter, heavier = weights[corner * CHUNK :], weights[(corner + size) * CHUNK :]
+            for i in range(count):
+                heavier[i] = lighter[i] * fractions[i]
+                lighter[i] = lighter[i] * (real(1) - fractions[i])
+        size *= 2
+    own_mask = ALL if is_dense else mask
+    for corner in range(size):
+        numbers = entries[corner * CHUNK :]
+        for i in range(count):
+            numbers[i] = np.uint32(np.uint32(numbers[i] & own_mask) + first)
+
+
+def _over_corners(emit: Callable[..., None]) -> Any:
+    """``f(table, entries, weights, i, vector, place, corners, features)``, unrolled over the corners.
+
+    ``table`` and ``vector`` are flat; point i of the chunk has ``vector[place : place + features]``.
+    ``corners`` and ``features`` are tuples of that many numbers: their lengths are known to the compiler.
+    """
+
+    def typed(
+        _context: Any,
+        table: Any,
+        entries: Any,
+        weights: Any,
+        i: Any,
+        vector: Any,
+        place: Any,
+        corners: Any,
+        features: Any,
+    ) -> Any:
+        count = numba.types.int64
+        signature = numba.types.void(table, entries, weights, count, vector, count, corners, features)
+        return signature, generate
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        types = signature.args
+        real = context.get_data_type(types[0].dtype)
+        features = types[7].count
+        lanes, word = ir.VectorType(real, features), ir.IntType(64)
+
+        def data(index: int) -> Any:
+            return context.make_array(types[index])(context, builder, arguments[index]).data
+
+        def features_at(base: Any, index: Any) -> Any:
+            return builder.bitcast(builder.gep(base, [index]), lanes.as_pointer())
+
+        def corner(k: int) -> tuple[Any, Any]:
+            """Where the corner's features lie, and its weight in every lane."""
+            own = [builder.add(arguments[3], word(k * CHUNK))]
+            entry = builder.zext(builder.load(builder.gep(data(1), own)), word)
+            weight = builder.load(builder.gep(data(2), own))
+            first = builder.insert_element(ir.Constant(lanes, ir.Undefined), weight, ir.IntType(32)(0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), features), None)
+            place = features_at(data(0), builder.mul(entry, word(features)))
+            return place, builder.shuffle_vector(first, first, zeros)
+
+        align = real.get_abi_size(context.target_data)
+        emit(builder, map(corner, range(types[6].count)), features_at(data(4), arguments[5]), lanes, align)
+        return context.get_dummy_value()
+
+    return intrinsic(typed)
+
+
+def _emit_gather(builder: Any, corners: Any, target: Any, lanes: Any, align: int) -> None:
+    total = ir.Constant(lanes, None)
+    for entry, weight in corners:
+        product = builder.fmul(weight, builder.load(entry, align=align), flags=("contract",))
+        total = builder.fadd(total, product, flags=("contract",))
+    builder.store(total, target, align=align)
+
+
+def _emit_scatter(builder: Any, corners: Any, source: Any, lanes: Any, align: int) -> None:
+    upstream = builder.load(source, align=align)
+    for entry, weight in corners:  # in turn: two corners may share an entry
+        product = builder.fmul(weight, upstream, flags=("contract",))
+        total = builder.fadd(builder.load(entry, align=align), product, flags=("contract",))
+        builder.store(total, entry, align=align)
+
+
+# vector[...] = sum over corners of weight * entry; and entry += weight * vector[...]
+gather_corners: Any = _over_corners(_emit_gather)
+scatter_corners: Any = _over_corners(_emit_scatter)
