@@ -23,7 +23,7 @@ ALL = np.uint32(0xFFFFFFFF)
 
 def corner_space(dimensions: int) -> int:
     """Length of the arrays that ``find_corners`` fills."""
-    return (2**dimensions + 1) * CHUNK
+    return ((1 << dimensions) + 1) * CHUNK
 
 
 @inlined

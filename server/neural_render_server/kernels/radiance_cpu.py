@@ -129,12 +129,15 @@ def _network_backward(
 
 
 @inlined
-def _load(features: Any, start: int, stop: int, width: int, activations: Any) -> None:
+def _load(features: Any, start: int, stop: int, activations: Any) -> None:
     """Rows ``start`` to ``stop`` of (N, inputs) as the input of a tile; the rest of the tile is zeros."""
+    width = features.shape[1]
     row = _padded(width)
-    for n in range(TILE):
+    for n in range(stop - start):
+        source, target = features[start + n], activations[n * row : n * row + width]
         for k in range(width):
-            activations[n * row + k] = features[start + n, k] if start + n < stop else ZERO
+            target[k] = source[k]
+    activations[(stop - start) * row : TILE * row] = ZERO
 
 
 @inlined
@@ -142,17 +145,25 @@ def _join(
     geometry: Any, harmonics: Any, rows: Any, start: int, stop: int, width: int, color_input: Any
 ) -> None:
     """Geometry and the direction's harmonics side by side: the colour network's input."""
-    geometry_row, row = _padded(width), _padded(width + harmonics.shape[1])
+    directions = harmonics.shape[1]
+    geometry_row, row = _padded(width), _padded(width + directions)
     for n in range(stop - start):
+        place = n * row
+        own, target = geometry[n * geometry_row :], color_input[place : place + width]
         for k in range(width):
-            color_input[n * row + k] = geometry[n * geometry_row + k]
-        for k in range(harmonics.shape[1]):
-            color_input[n * row + width + k] = harmonics[rows[start + n], k]
+            target[k] = own[k]
+        direction = harmonics[rows[start + n]]
+        rest = color_input[place + width : place + width + directions]
+        for k in range(directions):
+            rest[k] = direction[k]
 
 
-@inlined
-def _sigmoid(x: Any) -> Any:
-    return ONE / (ONE + math.exp(-x))
+@kernel
+def _activate(color: Any, count: int, row: int, out: Any) -> None:
+    """Sigmoid of the first three of a row's values into (count, 3)."""
+    for n in range(count):
+        for k in range(3):
+            out[n, k] = ONE / (ONE + math.exp(-color[n * row + k]))
 
 
 @kernel
@@ -163,7 +174,7 @@ def density(features: Any, widths: Any, transposed: Any, low: int, high: int, ou
     last = len(activations) - TILE * last_row
     for start in range(low, high, TILE):
         stop = min(start + TILE, high)
-        _load(features, start, stop, widths[0], activations)
+        _load(features, start, stop, activations)
         _network_forward(widths, transposed, activations)
         for n in range(stop - start):
             out[start + n] = math.exp(activations[last + n * last_row])
@@ -190,14 +201,13 @@ def forward(
     geometry, color = first[len(first) - TILE * geometry_row :], second[len(second) - TILE * color_row :]
     for start in range(low, high, TILE):
         stop = min(start + TILE, high)
-        _load(features, start, stop, density_widths[0], first)
+        _load(features, start, stop, first)
         _network_forward(density_widths, density_transposed, first)
         _join(geometry, harmonics, rows, start, stop, density_widths[-1], second)
         _network_forward(color_widths, color_transposed, second)
         for n in range(stop - start):
             density_out[start + n] = math.exp(geometry[n * geometry_row])
-            for k in range(3):
-                color_out[start + n, k] = _sigmoid(color[n * color_row + k])
+        _activate(color, stop - start, color_row, color_out[start:stop])
 
 
 @kernel
@@ -226,6 +236,7 @@ def backward(
     first = np.zeros(_activations_size(density_widths), np.float32)
     second = np.zeros(_activations_size(color_widths), np.float32)
     d_first, d_second = np.zeros_like(first), np.zeros_like(second)
+    values = np.zeros((TILE, 3), np.float32)
     inputs, input_row = density_widths[0], _padded(density_widths[0])
     width = density_widths[-1]
     geometry_row, color_row = _padded(width), _padded(color_widths[-1])
@@ -235,23 +246,26 @@ def backward(
     color, d_last = second[before_color:], d_second[before_color:]
     for start in range(low, high, TILE):
         stop = min(start + TILE, high)
-        _load(features, start, stop, inputs, first)
+        _load(features, start, stop, first)
         _network_forward(density_widths, density_transposed, first)
         _join(geometry, harmonics, rows, start, stop, width, second)
         _network_forward(color_widths, color_transposed, second)
-        for n in range(TILE):
+        _activate(color, stop - start, color_row, values)
+        d_last[:] = ZERO
+        for n in range(stop - start):
             for k in range(3):
-                value = _sigmoid(color[n * color_row + k])
-                slope = value * (ONE - value)
-                d_last[n * color_row + k] = d_color[start + n, k] * slope if start + n < stop else ZERO
+                slope = values[n, k] * (ONE - values[n, k])
+                d_last[n * color_row + k] = d_color[start + n, k] * slope
         _network_backward(color_widths, color_weights, second, d_second, d_color_weights)
         for n in range(TILE):
+            joined, own = d_second[n * join_row :], d_geometry[n * geometry_row :]
             for k in range(width):
-                d_geometry[n * geometry_row + k] = d_second[n * join_row + k]
-            if start + n < stop:
-                logarithm = min(max(geometry[n * geometry_row], -EXP_LIMIT), EXP_LIMIT)
-                d_geometry[n * geometry_row] += d_density[start + n] * math.exp(logarithm)
+                own[k] = joined[k]
+        for n in range(stop - start):
+            logarithm = min(max(geometry[n * geometry_row], -EXP_LIMIT), EXP_LIMIT)
+            d_geometry[n * geometry_row] += d_density[start + n] * math.exp(logarithm)
         _network_backward(density_widths, density_weights, first, d_first, d_density_weights)
         for n in range(stop - start):
+            source, target = d_first[n * input_row :], d_features[start + n]
             for k in range(inputs):
-                d_features[start + n, k] = d_first[n * input_row + k]
+                target[k] = source[k]

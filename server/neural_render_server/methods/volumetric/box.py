@@ -59,8 +59,13 @@ class CascadeBox:
         center = torch.from_numpy(self.center).to(rays_o)
         return (rays_o - center) / self.edge + 0.5, rays_d / self.edge
 
+    @property
+    def field_scale(self) -> float:
+        """A length in field coordinates over that in unit coordinates."""
+        return float(2.0 ** (1 - self.cascades))
+
     def unit_to_field(self, points: torch.Tensor) -> torch.Tensor:
-        return (points - 0.5) * 2.0 ** (1 - self.cascades) + 0.5
+        return (points - 0.5) * self.field_scale + 0.5
 
     def tensors(self) -> Tensors:
         values = torch.tensor([*self.center, self.edge, self.cascades], dtype=torch.float64)
