@@ -23,12 +23,14 @@ def forward(
     after: Any,
 ) -> None:
     """Rays ``low <= ray < high``; ``weights`` (N,) and transmittance ``after`` (N,) serve the backward."""
+    one = thickness.dtype.type(1)
     for ray in range(low, high):
         red = green = blue = alpha = far = thickness.dtype.type(0)
-        before = thickness.dtype.type(1)
+        before = one
         for n in range(bounds[ray], bounds[ray + 1]):
-            weight = before * -math.expm1(-thickness[n])
-            before = before * math.exp(-thickness[n])
+            lost = math.expm1(-thickness[n])  # exact to the last digits where exp(-x) - 1 is not
+            weight = before * -lost
+            before = before * (one + lost)
             red += weight * colors[n, 0]
             green += weight * colors[n, 1]
             blue += weight * colors[n, 2]
