@@ -88,7 +88,7 @@ def growth_limit(config: GaussiansConfig, most: int, step: int, progress: float)
     if config.count > 0 or progress <= 0.0:
         return most
     expected = step / progress
-    more = max(1.0, (expected / LONG_RUN_STEPS) ** LONG_RUN_EXPONENT)
+    more: float = max(1.0, (expected / LONG_RUN_STEPS) ** LONG_RUN_EXPONENT)
     return min(most, round(most / MOST_MORE * more))
 
 
