@@ -170,7 +170,7 @@ def fox(captures: Path, out: Path) -> None:
     keep(out, "fox", "fox, 270x480, every 8th held out", curve)
 
 
-def dynerf(captures: Path, out: Path, steps: int = 2000) -> None:
+def dynerf(captures: Path, out: Path, steps: int = 1500) -> None:
     """DyNeRF's ablation at equal steps, and its weights as pictures."""
     capture = open_capture(captures / "stage", SplitOptions(test_cameras=["cam00"]))
     show_weights(capture, out / "dynerf_weights.png")
