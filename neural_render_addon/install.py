@@ -92,7 +92,7 @@ def install(settings: InstallSettings, emit: Emit, stopped: Callable[[], bool]) 
     An environment that exists is brought up to date. One that fails half way is removed.
 
     Raises:
-        ServerProcessError: not allowed online, no fitting Python, or pip failed (its log is named).
+        ServerProcessError: not allowed online, no fitting Python, no space, or pip failed (its log is named).
         JobCancelled: ``stopped()`` turned true.
     """
     if not settings.may_go_online:
@@ -105,9 +105,9 @@ def install(settings: InstallSettings, emit: Emit, stopped: Callable[[], bool]) 
             f"{settings.source}: the server's source is missing; install the add-on again from its zip"
         )
     python = find_python(settings.interpreter, settings.own_python)
-    settings.log_path.parent.mkdir(parents=True, exist_ok=True)
     had_one = environment_command(settings.environment).is_file()
     try:
+        settings.log_path.parent.mkdir(parents=True, exist_ok=True)
         with open(settings.log_path, "w", encoding="utf-8") as log:
             emit(Progress(0.0, None, f"Creating the environment with {python}"))
             _run([python, "-m", "venv", str(settings.environment)], log, lambda line: None, stopped)
@@ -119,9 +119,14 @@ def install(settings: InstallSettings, emit: Emit, stopped: Callable[[], bool]) 
             command = environment_command(settings.environment)
             emit(Progress(INSTALLED, None, "Checking the installed server"))
             _run([str(command), "--help"], log, lambda line: None, stopped)
-    except BaseException:
+    except BaseException as error:
         if not had_one:
             shutil.rmtree(settings.environment, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise ServerProcessError(
+                f"{settings.environment}: cannot be written ({error.strerror or error}); free some space, "
+                "then press Install Server again"
+            ) from error
         raise
     emit(Progress(1.0, None, "Installed"))
     return command

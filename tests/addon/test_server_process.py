@@ -1,6 +1,7 @@
 """Start, find, stop and install the server, through the operators."""
 
 import os
+import resource
 import shutil
 import sys
 import time
@@ -164,6 +165,18 @@ def test_a_failed_install_names_its_log_and_leaves_nothing(tmp_path):
     (source / "pyproject.toml").write_text("this is no TOML [")
     with pytest.raises(ServerProcessError, match=r"pip|python failed.*install\.log"):
         install(settings(tmp_path, source=source), lambda message: None, lambda: False)
+    assert not (tmp_path / "environment").exists()
+
+
+def test_an_install_on_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+    """The operating system refuses to write beyond a limit, as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(ServerProcessError, match=r"environment: cannot be written .*free some space"):
+            install(settings(tmp_path), lambda message: None, lambda: False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not (tmp_path / "environment").exists()
 
 
