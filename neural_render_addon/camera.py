@@ -84,26 +84,51 @@ def evaluated_projection(
     height: int,
     pixel_aspect: tuple[float, float] = (1.0, 1.0),
 ) -> Projection:
-    """The pinhole that a perspective camera object shows in an image of ``width`` x ``height``.
+    """What a camera object shows in an image of ``width`` x ``height``, in scene units.
 
-    The depsgraph must be up to date (``view_layer.update()`` after changes made by a script).
+    Perspective, orthographic and equirectangular cameras. The depsgraph must be up to date
+    (``view_layer.update()`` after changes made by a script).
 
     Raises:
-        CameraError: the object is no camera, or not a perspective one.
+        CameraError: the object is no camera, or a panoramic one of another kind.
     """
     if camera.type != "CAMERA":
         raise CameraError(f"{camera.name!r} is not a camera; choose a camera object")
-    if camera.data.type != "PERSP":
+    evaluated = camera.evaluated_get(depsgraph)
+    if camera.data.type == "PANO":
+        return _panorama(camera.name, evaluated.data, width, height)
+    if camera.data.type not in ("PERSP", "ORTHO"):
         raise CameraError(
-            f"Camera {camera.name!r} is {camera.data.type.lower()}; set its lens type to Perspective"
+            f"Camera {camera.name!r} is {camera.data.type.lower()}; set its lens type to Perspective, "
+            "Orthographic or Panoramic"
         )
     matrix = np.array(
-        camera.evaluated_get(depsgraph).calc_matrix_camera(
+        evaluated.calc_matrix_camera(
             depsgraph, x=width, y=height, scale_x=pixel_aspect[0], scale_y=pixel_aspect[1]
         ),
         dtype=np.float64,
     )
     return projection_from_matrix(matrix, width, height)
+
+
+def _panorama(name: str, camera: bpy.types.Camera, width: int, height: int) -> Projection:
+    """As Cycles lays an equirectangular picture out: sensor, shift and pixel aspect have no part in it."""
+    if camera.panorama_type != "EQUIRECTANGULAR":
+        raise CameraError(
+            f"Camera {name!r} is a panorama that is not equirectangular; set its panorama type to "
+            "Equirectangular"
+        )
+    fl_x = width / (camera.longitude_max - camera.longitude_min)
+    fl_y = height / (camera.latitude_max - camera.latitude_min)
+    return Projection(
+        width=width,
+        height=height,
+        fl_x=fl_x,
+        fl_y=fl_y,
+        cx=-camera.longitude_min * fl_x,
+        cy=camera.latitude_max * fl_y,
+        model="EQUIRECTANGULAR",
+    )
 
 
 def render_size(render: bpy.types.RenderSettings) -> tuple[int, int]:

@@ -259,6 +259,7 @@ class RenderProperties(bpy.types.PropertyGroup):
         ),
         type=bpy.types.Object,
         poll=has_volume,
+        update=tag_owner,
     )
     background: EnumProperty(
         name="Background",
@@ -267,6 +268,7 @@ class RenderProperties(bpy.types.PropertyGroup):
             ("transparent", "Transparent", "Nothing, with alpha, for compositing"),
             ("field", "Field", "The background colour that was learned"),
         ),
+        update=tag_owner,
     )
 
 

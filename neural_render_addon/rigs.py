@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .camera import evaluated_projection, render_size, to_capture
+from .camera import evaluated_projection, render_size, to_capture, uniform_scale
 from .errors import CameraError
 from .fields import field_seconds
 from .jobs import write_atomically
@@ -74,15 +74,19 @@ class RigSampling:
             raise CameraError("The scene has no camera; add one, or make one the active camera")
         width, height = render_size(scene.render)
         aspect = (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y)
+        field_matrix = self._field_matrix(depsgraph)
+        field_name = self.field.name if self.field else ""
+        scale = uniform_scale(field_matrix, field_name)
         for camera in cameras:
+            world = camera.evaluated_get(depsgraph).matrix_world
             projection = evaluated_projection(camera, depsgraph, width, height, aspect)
             name = f"{self.prefix}{frame:04d}"
             if len(cameras) > 1:
                 name = f"{self.prefix}{bpy.path.clean_name(camera.name)}_{frame:04d}"
             self.entries.append(
                 {
-                    **projection.entry(),
-                    "transform_matrix": self._matrix(camera, depsgraph),
+                    **projection.scaled(scale).entry(),
+                    "transform_matrix": to_capture(world, field_matrix, field_name).tolist(),
                     "time": self._seconds(scene, frame),
                     "name": name,
                     "camera": camera.name,
@@ -90,13 +94,8 @@ class RigSampling:
                 }
             )
 
-    def _matrix(self, camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> list[list[float]]:
-        world = camera.evaluated_get(depsgraph).matrix_world
-        field_world, name = np.eye(4), ""
-        if self.field is not None:
-            field_world, name = self.field.evaluated_get(depsgraph).matrix_world, self.field.name
-        rows: list[list[float]] = to_capture(world, field_world, name).tolist()
-        return rows
+    def _field_matrix(self, depsgraph: bpy.types.Depsgraph) -> Any:
+        return np.eye(4) if self.field is None else self.field.evaluated_get(depsgraph).matrix_world
 
     def _seconds(self, scene: bpy.types.Scene, frame: int) -> float:
         if self.field is None:

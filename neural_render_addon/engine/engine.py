@@ -6,6 +6,7 @@ import bpy
 
 from ..errors import AddonError
 from .final import render_final
+from .viewport import Viewport, stop_all
 
 IDNAME = "NEURAL_RENDER"
 
@@ -41,6 +42,23 @@ class NeuralRenderEngine(bpy.types.RenderEngine):
             self.report({"ERROR"}, str(error))
             self.error_set(str(error))
 
+    def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        self._viewport().update(context, depsgraph)
+
+    def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        self._viewport().draw(context, depsgraph)
+
+    def _viewport(self) -> Viewport:
+        # Not in __init__: Blender makes engines for final frames, too.
+        if not hasattr(self, "viewport"):
+            self.viewport = Viewport(self)
+        return self.viewport
+
+    def __del__(self) -> None:
+        viewport = getattr(self, "viewport", None)
+        if viewport is not None:
+            viewport.stop()
+
 
 def compatible_panels() -> list[type[bpy.types.Panel]]:
     """Blender's panels that any engine may have, such as output, resolution and camera."""
@@ -60,6 +78,7 @@ def register() -> None:
 
 
 def unregister() -> None:
+    stop_all()
     for panel in bpy.types.Panel.__subclasses__():
         if IDNAME in getattr(panel, "COMPAT_ENGINES", ()):
             panel.COMPAT_ENGINES.remove(IDNAME)

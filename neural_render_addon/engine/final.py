@@ -20,7 +20,7 @@ from ..server_process import ServerSettings
 from . import passes
 from .passes import FloatArray, Layer, Merged, Picture
 from .pictures import PictureSource
-from .views import View, sample_view
+from .views import View, look, sample_fields
 
 # Seconds between two looks at the worker and at Escape.
 TICK = 0.02
@@ -66,7 +66,7 @@ def camera_view(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) 
     border = render_border(scene.render, width, height)
     if border is not None:
         projection = projection.cut(*border)
-    return sample_view(depsgraph, projection, camera.evaluated_get(depsgraph).matrix_world)
+    return look(sample_fields(depsgraph), projection, camera.evaluated_get(depsgraph).matrix_world)
 
 
 def sample_motion(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> tuple[View, View]:

@@ -31,7 +31,6 @@ class FieldView:
     scene units a capture unit, ``crop`` a box in capture coordinates.
     """
 
-    name: str
     scene_path: str
     camera_to_capture: Matrix
     seconds: float
@@ -53,11 +52,23 @@ def as_tuples(matrix: Any) -> Matrix:
     return tuple(tuple(float(value) for value in row) for row in matrix)
 
 
-def sample_view(depsgraph: bpy.types.Depsgraph, projection: Projection, camera_to_world: Any) -> View:
+@dataclass(frozen=True)
+class PlacedField:
+    """A trained field in the scene at a frame; ``matrix`` (4, 4) maps capture to scene coordinates."""
+
+    name: str
+    scene_path: str
+    matrix: Matrix
+    seconds: float
+    crop: Box | None
+    background: str
+
+
+def sample_fields(depsgraph: bpy.types.Depsgraph) -> tuple[PlacedField, ...]:
     """The visible fields of an evaluated scene, each with its own place, scale and moment.
 
     Raises:
-        CameraError: a field's scale is not uniform, or the camera's matrix is singular.
+        CameraError: a field's scale is not uniform.
         AddonError: no trained field is visible.
     """
     from bpy.path import abspath
@@ -65,34 +76,45 @@ def sample_view(depsgraph: bpy.types.Depsgraph, projection: Projection, camera_t
     scene = depsgraph.scene
     settings = scene.original.neural_render.render
     fields = list(visible_fields(depsgraph))
+    if not fields:
+        raise AddonError(
+            "No trained field is visible in this scene; press Train Scene, or open a trained scene in the "
+            "Capture panel"
+        )
     # What was learned behind one field would hide the others.
     background = settings.background if len(fields) == 1 else "transparent"
-    seen = []
+    placed = []
     for field, matrix in fields:
+        uniform_scale(matrix, field.name)
         crop = None
         if settings.crop is not None:
             volume = settings.crop.evaluated_get(depsgraph)
             low, high = box_in_capture(volume_corners(volume), volume.matrix_world, matrix)
             crop = tuple(low), tuple(high)
-        seen.append(
-            FieldView(
-                name=field.name,
-                scene_path=abspath(field.neural_render.scene_path),
-                camera_to_capture=as_tuples(to_capture(camera_to_world, matrix, field.name)),
-                seconds=field_seconds(field, scene),
-                scale=uniform_scale(matrix, field.name),
-                crop=crop,
-                background=background,
-            )
+        path = abspath(field.neural_render.scene_path)
+        seconds = field_seconds(field, scene)
+        placed.append(PlacedField(field.name, path, as_tuples(matrix), seconds, crop, background))
+    return tuple(placed)
+
+
+def look(fields: tuple[PlacedField, ...], projection: Projection, camera_to_world: Any) -> View:
+    """What a camera with this world matrix (4, 4) sees of the fields; its own scale does not matter.
+
+    Raises:
+        CameraError: the camera's matrix is singular.
+    """
+    seen = tuple(
+        FieldView(
+            scene_path=field.scene_path,
+            camera_to_capture=as_tuples(to_capture(camera_to_world, field.matrix, field.name)),
+            seconds=field.seconds,
+            scale=uniform_scale(field.matrix, field.name),
+            crop=field.crop,
+            background=field.background,
         )
-    if not seen:
-        raise AddonError(
-            "No trained field is visible in this scene; press Train Scene, or open a trained scene in the "
-            "Capture panel"
-        )
-    # In scene coordinates, and without the camera's own scale.
-    unscaled = to_capture(camera_to_world, np.eye(4), "")
-    return View(projection, as_tuples(unscaled), tuple(seen))
+        for field in fields
+    )
+    return View(projection, as_tuples(to_capture(camera_to_world, np.eye(4), "")), seen)
 
 
 def visible_fields(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Object, FloatArray]]:

@@ -25,7 +25,8 @@ FloatArray = npt.NDArray[np.float64]
 # Multiplying camera-to-world by this flips between OpenGL and OpenCV camera axes (y and z).
 OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
-CAMERA_MODELS = ("PINHOLE", "OPENCV", "OPENCV_FISHEYE", *lens_models.COEFFICIENTS)
+RENDER_ONLY_MODELS = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
+CAMERA_MODELS = ("PINHOLE", "OPENCV", "OPENCV_FISHEYE", *lens_models.COEFFICIENTS, *RENDER_ONLY_MODELS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +35,11 @@ class Camera:
 
     ``fl_x, fl_y, cx, cy`` are in pixels. ``distortion`` holds OpenCV's coefficients in OpenCV's
     order: ``(k1, k2, p1, p2[, k3[, k4, k5, k6]])`` for ``OPENCV``, ``(k1, k2, k3, k4)`` for
-    ``OPENCV_FISHEYE``, those of ``lens_models`` for its models, and nothing for ``PINHOLE``.
-    ``window`` (left, top, full width, full height) says that the image is cut out of a larger one: it
-    shows the same as there, pixel by pixel.
+    ``OPENCV_FISHEYE``, those of ``lens_models`` for its models, and nothing for the others.
+    ``ORTHOGRAPHIC`` has its focal lengths in pixels by capture unit, ``EQUIRECTANGULAR`` in pixels by radian
+    of longitude and latitude, with ``cx, cy`` straight ahead; neither trains, both render. ``window`` (left,
+    top, full width, full height) says that the image is cut out of a larger one: it shows the same as there,
+    pixel by pixel.
     """
 
     width: int
@@ -100,17 +103,25 @@ class Camera:
         return self.scaled(max(1, round(self.width / factor)), max(1, round(self.height / factor)))
 
     def rays(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """World-space rays through the pixel centres of a pinhole camera.
+        """World-space rays through the pixel centres of any camera without lens distortion.
 
         Returns ``rays_o`` and ``rays_d``, both (height, width, 3); ``rays_d`` has unit planar
         depth (its component along ``forward`` is 1), so that distance along it is planar depth.
+        Those of an equirectangular camera have unit length.
         """
         columns = (np.arange(self.width) + 0.5 - self.cx) / self.fl_x
-        rows = (np.arange(self.height) + 0.5 - self.cy) / self.fl_y
+        rows = -(np.arange(self.height) + 0.5 - self.cy) / self.fl_y
         x, y = np.meshgrid(columns, rows)
-        directions = np.stack([x, -y, -np.ones_like(x)], axis=-1) @ self.camera_to_world[:3, :3].T
-        origins = np.broadcast_to(self.camera_to_world[:3, 3], directions.shape)
-        return origins.astype(np.float32), directions.astype(np.float32)
+        rotation, position = self.camera_to_world[:3, :3], self.camera_to_world[:3, 3]
+        zero, one = np.zeros_like(x), np.ones_like(x)
+        in_camera = np.stack([x, y, -one], axis=-1)
+        origins = np.broadcast_to(position, in_camera.shape)
+        if self.camera_model == "ORTHOGRAPHIC":
+            origins = np.stack([x, y, zero], axis=-1) @ rotation.T + position
+            in_camera = np.stack([zero, zero, -one], axis=-1)
+        elif self.camera_model == "EQUIRECTANGULAR":  # x is the longitude, y the latitude
+            in_camera = np.stack([np.cos(y) * np.sin(x), np.sin(y), -np.cos(y) * np.cos(x)], axis=-1)
+        return origins.astype(np.float32), (in_camera @ rotation.T).astype(np.float32)
 
     def project(self, points: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Project world points (N, 3) with a pinhole model to pixels (N, 2) and planar depth (N,)."""
@@ -142,6 +153,7 @@ class Camera:
             entry["name"] = self.name
         if not self.is_pinhole:
             entry["camera_model"] = self.camera_model
+        if self.distortion:
             entry.update(zip(_distortion_names(self.camera_model), self.distortion, strict=False))
         if self.window is not None:
             entry["window"] = list(self.window)
@@ -213,10 +225,10 @@ def camera_from_json(entry: dict[str, Any], shared: dict[str, Any], where: str) 
         "PERSPECTIVE",
     ):
         model = "PINHOLE" if "PINHOLE" in model else "OPENCV"
-    elif model not in lens_models.COEFFICIENTS:
+    elif model not in CAMERA_MODELS:
         raise CameraFileError(f"{where}: camera_model {model!r} is not one of {', '.join(CAMERA_MODELS)}")
     distortion: tuple[float, ...] = ()
-    if model != "PINHOLE":
+    if model not in ("PINHOLE", *RENDER_ONLY_MODELS):
         distortion = tuple(number(key, 0.0) or 0.0 for key in _distortion_names(model))
         if model in ("OPENCV", lens_models.FOV) and not any(distortion):
             model, distortion = "PINHOLE", ()

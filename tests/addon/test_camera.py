@@ -108,9 +108,31 @@ def test_imported_portrait_lens_reads_as_on_full_frame_film():
     )
 
 
-def test_an_orthographic_camera_is_refused(camera):
-    camera.data.type = "ORTHO"
-    with pytest.raises(CameraError, match=r"'Camera' is ortho.*Perspective"):
+def test_an_orthographic_camera_by_hand(camera):
+    """8 units across the longer side of 400 pixels are 50 pixels a unit; shift is in units of that side."""
+    camera.data.type, camera.data.ortho_scale = "ORTHO", 8.0
+    camera.data.shift_x, camera.data.shift_y = 0.1, 0.05
+    projection = pinhole_of(camera, (400, 300))
+    assert projection.model == "ORTHOGRAPHIC"
+    assert (projection.fl_x, projection.fl_y) == pytest.approx((50.0, 50.0))
+    assert (projection.cx, projection.cy) == pytest.approx((160.0, 170.0), abs=1e-3)
+    # In a field twice as large a unit of the capture is two of the scene.
+    assert projection.scaled(2.0).entry()["fl_x"] == pytest.approx(100.0)
+
+
+def test_a_panorama_by_hand(camera):
+    camera.data.type, camera.data.panorama_type = "PANO", "EQUIRECTANGULAR"
+    camera.data.longitude_min, camera.data.longitude_max = -math.pi / 2, math.pi
+    camera.data.latitude_min, camera.data.latitude_max = -math.pi / 4, math.pi / 2
+    projection = pinhole_of(camera, (300, 150))
+    assert projection.entry()["camera_model"] == "EQUIRECTANGULAR"
+    assert (projection.fl_x, projection.fl_y) == pytest.approx((200 / math.pi,) * 2)
+    assert (projection.cx, projection.cy) == pytest.approx((100.0, 100.0))
+
+
+def test_other_panoramas_are_refused(camera):
+    camera.data.type, camera.data.panorama_type = "PANO", "MIRRORBALL"
+    with pytest.raises(CameraError, match=r"'Camera'.*Equirectangular"):
         pinhole_of(camera, (100, 100))
 
 

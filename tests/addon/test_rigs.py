@@ -101,7 +101,13 @@ def test_selected_cameras_get_a_name_each(stage, tmp_path):
     ("spoil", "sentence"),
     [
         (lambda scene: setattr(scene, "camera", None), "no camera"),
-        (lambda scene: setattr(scene.camera.data, "type", "PANO"), "set its lens type to Perspective"),
+        (
+            lambda scene: (
+                setattr(scene.camera.data, "type", "PANO")
+                or setattr(scene.camera.data, "panorama_type", "MIRRORBALL")
+            ),
+            "set its panorama type to Equirectangular",
+        ),
         (lambda scene: setattr(scene.neural_render.field, "scale", (1, 1, 2)), "one uniform scale"),
         (lambda scene: setattr(scene.neural_render.field, "scale", (-1, 1, 1)), "mirrored"),
     ],

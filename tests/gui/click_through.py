@@ -6,75 +6,36 @@ hovering down the sidebar until Blender itself says that the button under the mo
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 import threading
-import time
-import traceback
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bpy
 
-SETTINGS = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text())
-OUT = Path(SETTINGS["out"])
-CATEGORY = "Neural Render"
-EXTENSION = "bl_ext.user_default.neural_render"
+sys.path.insert(0, str(Path(__file__).parent))
+import driver
+from driver import EXTENSION, OUT, SETTINGS, Steps, pause, toggle_maximised, viewport, wait_for, window
 
-TICK = 0.05
+CATEGORY = "Neural Render"
 # A button is 20 units high at scale 1; half of that finds each.
 HOVER_STEP = 9
-# Patience, not a measurement: the machine may be busy.
-PATIENCE = 200.0
 
-Steps = Iterator[None]
-longest_tick = 0.0
 last_click = 0
 
 
-def window() -> bpy.types.Window:
-    return bpy.context.window_manager.windows[0]
-
-
-def viewport() -> bpy.types.Area:
-    return max(
-        (area for area in window().screen.areas if area.type == "VIEW_3D"),
-        key=lambda area: area.width * area.height,
-    )
-
-
 def sidebar() -> bpy.types.Region:
-    return next(region for region in viewport().regions if region.type == "UI")
+    return driver.region("UI")
 
 
 def task(name: str) -> bpy.types.PropertyGroup | None:
     return bpy.context.window_manager.neural_render.tasks.get(name)
 
 
-def pause(ticks: int = 4) -> Steps:
-    for _ in range(ticks):
-        yield
-
-
-def wait_for(condition: Callable[[], object], what: str) -> Steps:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"gave up waiting for {what}"
-        yield
-
-
 def screenshot(name: str) -> None:
-    """The whole screen, and the sidebar alone. Blender's own screenshots are black without a GPU."""
-    whole = OUT / f"{name}.png"
-    subprocess.run(["import", "-window", "root", str(whole)], check=True)
-    region = sidebar()
-    top = window().height - region.y - region.height
-    box = f"{region.width}x{region.height}+{region.x}+{top}"
-    subprocess.run(
-        ["convert", str(whole), "-crop", box, "+repage", str(OUT / f"{name}_panels.png")], check=True
-    )
+    """The whole screen, and the sidebar alone."""
+    driver.screenshot(name)
+    driver.screenshot(f"{name}_panels", sidebar())
 
 
 def operator_under_mouse() -> str:
@@ -150,23 +111,9 @@ def finished(name: str) -> Steps:
     assert not task(name).error, task(name).error
 
 
-def toggle_maximised() -> Steps:
-    """The viewport alone, where the sidebar has all the height, or the usual layout again."""
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.screen.screen_full_area(use_hide_panels=False)
-    yield from pause(10)
-
-
 def set_up() -> Steps:
-    bpy.context.preferences.view.show_splash = False
-    bpy.context.preferences.view.show_tooltips = False
     bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
-    bpy.ops.preferences.addon_enable(module=EXTENSION)
-    preferences = bpy.context.preferences.addons[EXTENSION].preferences
-    preferences.host, preferences.port = SETTINGS["host"], SETTINGS["port"]
-    preferences.token = SETTINGS["token"]
-    for obj in list(bpy.data.objects):
-        bpy.data.objects.remove(obj)
+    driver.enable_addon()
     bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "project.blend"))
     yield from pause()
     yield from toggle_maximised()
@@ -285,33 +232,7 @@ def everything() -> Steps:
     for step in (set_up, connect, import_capture, train, render, composite_layers, disable_while_training):
         print(f"== {step.__name__}", flush=True)
         yield from step()
-    print(f"the longest Blender went without a tick was {longest_tick:.2f} s", flush=True)
+    print(f"the longest Blender went without a tick was {driver.longest_tick:.2f} s", flush=True)
 
 
-def run() -> Callable[[], float]:
-    steps = everything()
-    last = time.perf_counter()
-
-    def tick() -> float:
-        nonlocal last
-        global longest_tick
-        longest_tick = max(longest_tick, time.perf_counter() - last)
-        try:
-            next(steps)
-        except StopIteration:
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-            code = 1
-        else:
-            last = time.perf_counter()
-            return TICK
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # At once: the exit code reaches whoever started Blender, and no dialog asks to save.
-        os._exit(code)
-
-    return tick
-
-
-bpy.app.timers.register(run(), first_interval=1.0)
+driver.run(everything())

@@ -131,3 +131,27 @@ def test_a_window_sees_what_the_whole_sees_there() -> None:
     assert again.window == window.window
     assert np.allclose(again.rays()[1], whole.rays()[1][4:7, 7:12])
     assert replace(window.uncut(), camera_to_world=whole.camera_to_world).to_json() == whole.to_json()
+
+
+def test_orthographic_rays_are_parallel_and_a_unit_apart() -> None:
+    camera = replace(looking_camera(), camera_model="ORTHOGRAPHIC", fl_x=10.0, fl_y=5.0)
+    rays_o, rays_d = camera.rays()
+    assert np.allclose(rays_d, camera.forward)
+    assert np.allclose(rays_o[3, 11] - rays_o[3, 1], camera.camera_to_world[:3, 0])
+    assert np.allclose(rays_o[1, 4] - rays_o[6, 4], camera.camera_to_world[:3, 1])
+    assert np.allclose(rays_o @ camera.forward, camera.position @ camera.forward, atol=1e-5)
+
+
+def test_equirectangular_rays_go_around() -> None:
+    camera = replace(
+        looking_camera(), width=8, height=4, fl_x=4 / math.pi, fl_y=4 / math.pi, cx=4.5, cy=1.5,
+        camera_model="EQUIRECTANGULAR",
+    )  # fmt: skip
+    right, up = camera.camera_to_world[:3, 0], camera.camera_to_world[:3, 1]
+    rays_d = camera.rays()[1]
+    assert np.allclose(np.linalg.norm(rays_d, axis=-1), 1.0)
+    assert np.allclose(rays_d[1, 4], camera.forward, atol=1e-6)
+    assert np.allclose(rays_d[1, 6], right, atol=1e-6)
+    assert np.allclose(rays_d[1, 0], -camera.forward, atol=1e-6)
+    assert np.allclose(rays_d[3, 4], -up, atol=1e-6)
+    assert camera_from_json(camera.to_json(), {}, "here").to_json() == camera.to_json()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..cameras import Camera, camera_from_json, is_finite_number
+from ..cameras import RENDER_ONLY_MODELS, Camera, camera_from_json, is_finite_number
 from ..errors import CaptureError
 from .capture import Capture, ImageSource, PointCloud, View
 from .checks import path_inside, rigid_pose, scaled_to_photo
@@ -62,6 +62,11 @@ def read_frame(
     width, height, has_alpha = image_header(image)
     size = {"w": width, "h": height}
     calibrated = camera_from_json({**size, **shared, **entry}, {}, where)
+    if calibrated.camera_model in RENDER_ONLY_MODELS:
+        raise CaptureError(
+            f"{where}: pictures of the camera_model {calibrated.camera_model} cannot be trained on; export "
+            "them as perspective ones"
+        )
     camera = replace(
         scaled_to_photo(calibrated, width, height, where),
         camera_to_world=rigid_pose(entry.get("transform_matrix"), where),

@@ -34,17 +34,21 @@ DILATION = 0.3
 # How far outside the image (share of its size) a centre may lie before the projection's linearisation
 # is clamped there (Kerbl et al.'s released code: 1.3 times the half angle).
 GUARD = 0.15
+# Capture units to where an orthographic camera is seen from: its rays' directions then differ by no more than
+# float32's own rounding over any scene.
+FAR_AWAY = 1e8
 # Degree-1 real spherical harmonic's constant, sqrt(3 / (4 pi)).
 SH_C1 = 0.4886025119029199
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A pinhole camera at a time, as kernels take it.
+    """A pinhole or orthographic camera at a time, as kernels take it.
 
-    ``packed`` (24,) float64: world-to-camera rotation (9, row by row, OpenCV axes) and translation (3),
+    ``packed`` (25,) float64: world-to-camera rotation (9, row by row, OpenCV axes) and translation (3),
     fl_x, fl_y, cx, cy, camera position (3), time in timesteps, dilation in square pixels, near depth,
-    width, height. ``tiles``, if given, is (tile rows, tile columns) bool: only these are rendered.
+    width, height, and 1 for a perspective picture, 0 for an orthographic one, which is only rendered, not
+    trained. ``tiles``, if given, is (tile rows, tile columns) bool: only these are rendered.
     """
 
     width: int
@@ -68,15 +72,18 @@ def make_view(
     dilation: float = DILATION,
     tiles: npt.NDArray[np.bool_] | None = None,
 ) -> View:
-    """Pack a pinhole camera at ``time`` (timesteps); Gaussians nearer than ``near`` are not drawn."""
+    """Pack a camera at ``time`` (timesteps); Gaussians nearer than ``near`` are not drawn."""
+    is_orthographic = camera.camera_model == "ORTHOGRAPHIC"
+    # The colour that is seen depends on the direction to the camera: an orthographic one is seen from afar.
+    seen_from = camera.position - is_orthographic * FAR_AWAY * camera.forward
     world_to_camera = camera.world_to_camera_opencv()
     packed = np.concatenate(
         [
             world_to_camera[:3, :3].ravel(),
             world_to_camera[:3, 3],
             [camera.fl_x, camera.fl_y, camera.cx, camera.cy],
-            camera.position,
-            [time, dilation, near, camera.width, camera.height],
+            seen_from,
+            [time, dilation, near, camera.width, camera.height, 0.0 if is_orthographic else 1.0],
         ]
     )
     return View(camera.width, camera.height, packed, tiles)

@@ -47,6 +47,7 @@ def project(
     """
     fl_x, fl_y, cx, cy = packed[12], packed[13], packed[14], packed[15]
     time, dilation, near, width, height = packed[19], packed[20], packed[21], packed[22], packed[23]
+    perspective = packed[24]
     low_x, high_x = (-GUARD * width - cx) / fl_x, ((1 + GUARD) * width - cx) / fl_x
     low_y, high_y = (-GUARD * height - cy) / fl_y, ((1 + GUARD) * height - cy) / fl_y
     rotation = np.empty((3, 3))
@@ -66,13 +67,13 @@ def project(
         pz = packed[6] * x + packed[7] * y + packed[8] * z + packed[11]
         if not pz > near:
             continue
-        inverse_z = 1.0 / pz
+        inverse_z = perspective / pz + (1.0 - perspective)
         slope_x = px * inverse_z
         slope_y = py * inverse_z
         mean_x = fl_x * slope_x + cx
         mean_y = fl_y * slope_y + cy
-        clamped_x = min(max(slope_x, low_x), high_x)
-        clamped_y = min(max(slope_y, low_y), high_y)
+        clamped_x = perspective * min(max(slope_x, low_x), high_x)
+        clamped_y = perspective * min(max(slope_y, low_y), high_y)
         j0 = fl_x * inverse_z
         j1 = fl_y * inverse_z
         q0, q1, q2, q3 = parameters[i, 12], parameters[i, 13], parameters[i, 14], parameters[i, 15]

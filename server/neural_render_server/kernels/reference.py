@@ -61,18 +61,20 @@ def project(parameters: torch.Tensor, view: View, alpha_minimum: float = ALPHA_M
     depth = in_camera[:, 2]
     in_front = depth > near
     safe_depth = torch.where(in_front, depth, torch.ones_like(depth))
-    slope = in_camera[:, :2] / safe_depth[:, None]
+    perspective = packed[24]
+    inverse_depth = perspective / safe_depth + (1 - perspective)
+    slope = in_camera[:, :2] * inverse_depth[:, None]
     mean = slope * packed[12:14] + packed[14:16]
 
     size = torch.tensor([view.width, view.height], dtype=parameters.dtype, device=parameters.device)
     lower = (-GUARD * size - packed[14:16]) / packed[12:14]
     upper = ((1 + GUARD) * size - packed[14:16]) / packed[12:14]
-    clamped = torch.minimum(torch.maximum(slope, lower), upper)
+    clamped = perspective * torch.minimum(torch.maximum(slope, lower), upper)
     zero = torch.zeros_like(depth)
     jacobian = torch.stack(
         [
-            torch.stack([fl_x / safe_depth, zero, -fl_x * clamped[:, 0] / safe_depth], 1),
-            torch.stack([zero, fl_y / safe_depth, -fl_y * clamped[:, 1] / safe_depth], 1),
+            torch.stack([fl_x * inverse_depth, zero, -fl_x * clamped[:, 0] * inverse_depth], 1),
+            torch.stack([zero, fl_y * inverse_depth, -fl_y * clamped[:, 1] * inverse_depth], 1),
         ],
         1,
     )

@@ -102,6 +102,8 @@ class Method(ABC):
     presets: ClassVar[dict[str, dict[str, Any]]]  # preset name -> overrides of the config's defaults
     needs_times: ClassVar[bool] = False  # whether a capture that stands still is refused
     least_views: ClassVar[int] = 2  # captures with fewer views to train on are refused
+    # What ``render`` takes beside pinholes: ORTHOGRAPHIC, EQUIRECTANGULAR (depth is then the distance).
+    other_cameras: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, device: torch.device) -> None:
         self.config = config
@@ -130,7 +132,7 @@ class Method(ABC):
 
     @abstractmethod
     def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
-        """Render a pinhole camera at ``time`` (seconds); any size, any position."""
+        """Render a pinhole camera or one of ``other_cameras`` at ``time`` (seconds), of any size."""
 
     def render_split(
         self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ..cameras import Camera
 from ..errors import OptionError
 from ..methods.base import CropBox, Method, RenderedFrame
+from .any_camera import render_camera
 from .colour import premultiplied_srgb_to_linear
-from .lens import render_distorted
 
 # Blender's own depth where nothing is.
 EMPTY_DEPTH = 1e10
@@ -90,10 +90,10 @@ def render_passes(
 ) -> Passes:
     """Render one camera at ``time`` seconds into the passes of ``options``.
 
-    ``combined`` is scene-linear Rec.709, premultiplied; ``depth`` is planar, in capture units, 1e10
-    where nothing is. ``front`` and ``behind`` are like ``combined``, the field before and behind
-    ``split_depth`` (H, W); front over behind is ``combined``. ``encoding`` is how the field stores colour:
-    ``srgb`` or ``linear``.
+    ``combined`` is scene-linear Rec.709, premultiplied; ``depth`` is planar (of an equirectangular camera
+    the distance), in capture units, 1e10 where nothing is. ``front`` and ``behind`` are like ``combined``,
+    the field before and behind ``split_depth`` (H, W); front over behind is ``combined``. ``encoding`` is
+    how the field stores colour: ``srgb`` or ``linear``.
 
     Raises:
         OptionError: the passes need a ``split_depth``, or the camera or the method cannot be split.
@@ -104,13 +104,14 @@ def render_passes(
             raise OptionError("the passes front and behind need the camera's split_depth: the CG's depth")
         if not camera.is_pinhole:
             raise OptionError(
-                f"camera {camera.name or '(unnamed)'}: front and behind need a camera without lens distortion"
+                f"camera {camera.name or '(unnamed)'}: front and behind need a perspective camera without "
+                "lens distortion"
             )
         split = method.render_split(camera, time, split_depth, options.crop)
         frame = split.whole
         front = _linear_rgba(split.front_color, np.clip(split.front_opacity, 0.0, 1.0), encoding)
     else:
-        frame = render_distorted(lambda pinhole: method.render(pinhole, time, options.crop), camera)
+        frame = render_camera(method, camera, time, options.crop)
     combined = _combined(frame, method.background, options.background, encoding)
     passes: Passes = {}
     for name in options.passes:

@@ -39,6 +39,7 @@ class GaussiansMethod(Method):
     description: ClassVar[str] = "3D Gaussians that live and move in time; fast to train and to render"
     config_class: ClassVar[type[Any]] = GaussiansConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC",)
 
     def __init__(self, config: GaussiansConfig, device: torch.device) -> None:
         super().__init__(config, device)
@@ -193,7 +194,8 @@ class GaussiansMethod(Method):
         rows = model.alive if crop is None else model.inside(crop, time)
         # At a longer focal length than trained with, a pixel's footprint stays that of a training pixel:
         # the Gaussians were fitted with it, and would leave gaps without (Yu et al. 2024, Mip-Splatting).
-        magnification = max(1.0, camera.fl_x / model.focal)
+        pixels = camera.fl_x * (model.distance if camera.camera_model == "ORTHOGRAPHIC" else 1.0)
+        magnification = max(1.0, pixels / model.focal)
         view = layout.make_view(
             camera.uncut(),  # Gaussians outside of the image are drawn by how far outside they are
             model.timestep(time),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,8 @@ class _Training:
 
 class CoarseFineMethod(Method, Generic[Config]):
     """Volume rendering of two networks (NeRF). Subclasses say what the networks are told of the time."""
+
+    other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
 
     def __init__(self, config: Config, device: torch.device) -> None:
         super().__init__(config, device)

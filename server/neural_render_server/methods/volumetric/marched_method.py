@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,8 @@ Config = TypeVar("Config", bound=MarchedConfig)
 
 class MarchedMethod(Method, Generic[Config]):
     """A field over nested cubes that is marched through an occupancy grid. Subclasses make the field."""
+
+    other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
 
     def __init__(self, config: Config, device: torch.device) -> None:
         super().__init__(config, device)

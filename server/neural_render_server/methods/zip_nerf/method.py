@@ -46,6 +46,8 @@ class _Training:
 class ZipNerfMethod(Method):
     """A still field without aliasing; of a moving capture it learns all moments at once."""
 
+    other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
+
     name: ClassVar[str] = "zip-nerf"
     label: ClassVar[str] = "Zip-NeRF"
     description: ClassVar[str] = (
