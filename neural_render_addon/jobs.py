@@ -190,7 +190,8 @@ def follow_job(
 ) -> Job:
     """Tell a job's events as messages until it is done, and return it.
 
-    A training's preview is written to ``preview_path`` whenever there is a new one.
+    A training's preview is written to ``preview_path`` whenever there is a new one; where that fails, a
+    warning says so once, and the training is followed on.
 
     Raises:
         JobCancelled: the job was cancelled, or ``stopped()`` turned true.
@@ -212,9 +213,15 @@ def follow_job(
             emit(FrameDone(str(data["name"]), str(data["path"]), bool(data.get("kept"))))
         elif event.kind == "preview" and preview_path is not None:
             picture = client.preview(job_id)
-            if picture:
+            if not picture:
+                continue
+            try:
                 write_atomically(preview_path, picture)
                 emit(PreviewReady(str(preview_path)))
+            except OSError as error:
+                why = error.strerror or error
+                emit(Note(f"{preview_path}: no preview can be written ({why}); free some space", True))
+                preview_path = None
     if stopped():
         raise JobCancelled("Stopped watching; the job goes on in the server")
     job = client.job(job_id)

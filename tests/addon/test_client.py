@@ -15,7 +15,7 @@ from neural_render_addon.errors import (
     ServerUnreachable,
     WrongToken,
 )
-from neural_render_addon.jobs import Finished, FrameDone, Progress, StateChanged, Task, follow_job
+from neural_render_addon.jobs import Finished, FrameDone, Note, Progress, StateChanged, Task, follow_job
 from neural_render_addon.messages import CaptureCamera
 from tests.addon.conftest import RunningServer
 
@@ -138,6 +138,17 @@ def test_following_a_job_through_the_queue_of_messages(client, tiny, tmp_path):
     assert StateChanged("done") in messages
     assert (tmp_path / "preview.png").read_bytes().startswith(b"\x89PNG")
     assert not [message for message in messages if isinstance(message, FrameDone)]
+
+
+def test_a_preview_that_cannot_be_written_is_told_once_and_the_training_followed_on(
+    client, trained, tmp_path
+):
+    (tmp_path / "file").write_text("in the way")
+    seen = []
+    follow_job(client, trained.job_id, seen.append, lambda: False, tmp_path / "file" / "preview.png")
+    (warning,) = [message for message in seen if isinstance(message, Note) and message.is_warning]
+    assert "preview.png: no preview can be written" in warning.text
+    assert seen[-1] == StateChanged("done")
 
 
 def test_cancelling_from_another_thread_ends_the_wait(client, tiny, tmp_path):
