@@ -117,8 +117,15 @@ class Refinement(Generic[View]):
         return next(fitting, finer[-1])
 
     def _predicted(self, divisor: int) -> float:
-        """Seconds of a picture, from the measured one that is nearest in size."""
+        """Seconds of a picture: between two measured sizes on the line that joins them, for every picture has
+        costs that do not depend on its size; beyond them in proportion."""
         width, height = Order(None, self._size, divisor, True).scaled_size
         pixels = width * height
-        nearest = min(self._seconds, key=lambda measured: abs(math.log(measured / pixels)))
-        return self._seconds[nearest] * pixels / nearest
+        sizes = sorted(self._seconds)
+        if pixels <= sizes[0] or pixels >= sizes[-1]:
+            nearest = sizes[0] if pixels <= sizes[0] else sizes[-1]
+            return self._seconds[nearest] * pixels / nearest
+        above = next(size for size in sizes if size >= pixels)
+        below = sizes[sizes.index(above) - 1]
+        part = (pixels - below) / (above - below)
+        return self._seconds[below] + part * (self._seconds[above] - self._seconds[below])

@@ -15,12 +15,15 @@ from ..preferences import server_settings
 from ..projections import Projection, projection_from_matrix
 from ..server_process import ServerSettings
 from .passes import FloatArray, Picture
-from .refinement import Refinement
+from .refinement import Order, Refinement
 from .views import PlacedField, View, look, sample_fields
-from .worker import PictureWorker
+from .worker import Outcome, PictureWorker
 
 # Seconds between two looks at the worker: a picture waits no longer than half a frame of the screen.
 TICK = 0.008
+# Seconds that a redraw waits for its own coarse picture: picture and overlays then move together, and a
+# redraw, which can cost more than the picture, is saved. A little more than a coarse picture should take.
+DRAW_WAIT = 0.12
 # How long unregistering waits for a worker that is in the middle of a band.
 STOP_TIMEOUT = 5.0
 
@@ -60,7 +63,9 @@ class Viewport:
             projection, camera_to_world = region_camera(context.region_data, *size)
             now = time.perf_counter()
             self._refinement.want(look(self._fields, projection, camera_to_world), size, now)
-            self._order(now)
+            order = self._order(now)
+            if order is not None and order.is_coarse:
+                self._take(self._worker.take(DRAW_WAIT))
             _watch()
         if self._picture is not None:
             self._texture = texture_of(self._picture)
@@ -81,20 +86,24 @@ class Viewport:
         if engine is None:
             self.stop()
             return False
-        now = time.perf_counter()
         while (outcome := self._worker.take()) is not None:
-            if outcome.picture is not None:
-                self._picture = outcome.picture
-                self._refinement.deliver(outcome.order, outcome.seconds)
-                self._tell("")
-                engine.tag_redraw()
-            elif outcome.error:
-                self._refinement.fail(now)
-                self._tell(outcome.error)
-            else:
-                self._refinement.drop()
-        self._order(now)
+            self._take(outcome)
+            engine.tag_redraw()
+        self._order(time.perf_counter())
         return self._refinement.is_busy
+
+    def _take(self, outcome: Outcome | None) -> None:
+        if outcome is None:
+            return
+        if outcome.picture is not None:
+            self._picture = outcome.picture
+            self._refinement.deliver(outcome.order, outcome.seconds)
+            self._tell("")
+        elif outcome.error:
+            self._refinement.fail(time.perf_counter())
+            self._tell(outcome.error)
+        else:
+            self._refinement.drop()
 
     def stop(self) -> None:
         _viewports.discard(self)
@@ -103,10 +112,13 @@ class Viewport:
     def join(self) -> None:
         self._worker.join(STOP_TIMEOUT)
 
-    def _order(self, now: float) -> None:
+    def _order(self, now: float) -> Order[View] | None:
+        if self._settings is None:
+            return None
         order = self._refinement.next_order(now)
-        if order is not None and self._settings is not None:
+        if order is not None:
             self._worker.give(order, self._settings)
+        return order
 
     def _tell(self, message: str) -> None:
         """Show a sentence in the viewport's corner, and put a new one into the info log."""

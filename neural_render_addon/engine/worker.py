@@ -49,10 +49,10 @@ class PictureWorker:
     def give(self, order: Order[View], settings: ServerSettings) -> None:
         self._orders.put((order, settings))
 
-    def take(self) -> Outcome | None:
-        """A finished order's outcome, if there is one; never blocks."""
+    def take(self, timeout: float = 0.0) -> Outcome | None:
+        """A finished order's outcome, if there is one within ``timeout`` seconds."""
         try:
-            return self._outcomes.get_nowait()
+            return self._outcomes.get(timeout > 0.0, timeout or None)
         except queue.Empty:
             return None
 

@@ -112,3 +112,18 @@ def test_a_failure_waits_and_a_change_does_not():
     machine.fail(4.0)
     machine.want("b", SIZE, 4.1)
     assert machine.next_order(4.1).view == "b"
+
+
+def test_fixed_costs_do_not_make_it_coarser_than_needed():
+    """Each picture costs 50 ms and 0.5 microseconds a pixel: a quarter of each side still fits in 0.1 s."""
+    machine = Refinement()
+    machine.want("start", SIZE, 0.0)
+    now = STILL_SECONDS
+    for step in range(6):
+        while machine.is_busy:
+            order = machine.next_order(now)
+            width, height = order.scaled_size
+            now += STILL_SECONDS
+            machine.deliver(order, 0.05 + width * height * 5e-7)
+        machine.want(f"moved {step}", SIZE, now)
+    assert machine.next_order(now).divisor == 4
