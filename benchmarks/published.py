@@ -76,8 +76,10 @@ def train(
     ):
 
         def score(trained: Method, mark: float) -> dict[str, Any]:
-            frames = all_of_them if mark >= 1.0 else seldom
-            return mean_scores(score_views(trained, capture, frames, silent))
+            scores = {"PSNR, few views": mean_scores(score_views(trained, capture, seldom, silent))["psnr"]}
+            if mark >= 1.0:
+                scores |= mean_scores(score_views(trained, capture, all_of_them, silent))
+            return scores
 
         curve = train_curve(method, views, score, run.budget, marks)
     return method, [{"run": run.name, **row} for row in curve]
@@ -110,15 +112,20 @@ def picture(method: Method, capture: Capture, downscale: float, path: Path, view
     cv2.imwrite(str(path), (row * 255.0 + 0.5).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
-def plot(rows: Sequence[dict[str, Any]], key: str, title: str, path: Path) -> None:
-    """``key`` of all runs over wall seconds, one line a run."""
+def plot(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
+    """PSNR over wall seconds: of a few views along each run, and of all of them at its end."""
     figure, axis = pyplot.subplots(figsize=(7, 4.4))
     for name in dict.fromkeys(row["run"] for row in rows):
-        own = [(row["wall s"], row[key]) for row in rows if row["run"] == name and key in row]
-        axis.plot(*zip(*own, strict=True), "o-", markersize=4, label=name)
+        own = [row for row in rows if row["run"] == name]
+        few = [(row["wall s"], row["PSNR, few views"]) for row in own if row.get("PSNR, few views")]
+        (line,) = axis.plot(*zip(*few, strict=True), "o-", markersize=4, label=f"{name}, few views")
+        end = [(row["wall s"], row["psnr"]) for row in own if row.get("psnr")]
+        axis.plot(
+            *zip(*end, strict=True), "*", markersize=13, color=line.get_color(), label=f"{name}, all views"
+        )
     axis.set(title=title, xlabel="wall seconds on two cores", ylabel="PSNR of held-out views, dB")
     axis.grid(alpha=0.3)
-    axis.legend()
+    axis.legend(ncols=3, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -136,7 +143,7 @@ def chair(captures: Path, out: Path) -> None:
             method, curve = train(run, capture, 2.0)
             picture(method, capture, 2.0, out / f"chair_{run.method}.jpg")
             rows = keep(out, "chair", "chair, 400x400, 25 test views", curve)
-            plot(rows, "psnr", "chair, 400x400", out / "chair.png")
+            plot(rows, "chair, 400x400", out / "chair.png")
 
 
 def antialiasing(captures: Path, out: Path, steps: int = 1500) -> None:
