@@ -8,15 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..client import Client
 from ..errors import JobCancelled
 from ..projections import Projection
 from .passes import EMPTY_DEPTH, NO_DEPTH, Layer
 from .views import FieldView, View
+
+if TYPE_CHECKING:  # it loads requests, which enabling the add-on must not wait for
+    from ..client import Client
 
 # Seconds that a band should take: an interrupted picture wastes no more than that, and a band's fixed
 # costs, some ten milliseconds, stay small beside it.
