@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from neural_render_server.cameras import Camera, CameraPath
+from neural_render_server.camera_path import CameraPath
+from neural_render_server.cameras import Camera
 from neural_render_server.kernels import layout
 from neural_render_server.kernels.backend import Backend, LossWeights
 from neural_render_server.kernels.cpu import CpuBackend

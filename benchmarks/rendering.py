@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from neural_render_server.cameras import Camera, CameraPath
+from neural_render_server.camera_path import CameraPath
+from neural_render_server.cameras import Camera
 from neural_render_server.rendering.frames import FrameRenderer
 from neural_render_server.rendering.images import encode_exr
 from neural_render_server.rendering.passes import PassOptions

@@ -20,7 +20,7 @@ from typing import Any
 
 from neural_render_addon.client import Client
 from neural_render_addon.messages import RenderedPlanes
-from neural_render_server.cameras import CameraPath
+from neural_render_server.camera_path import CameraPath
 from neural_render_server.scene import Scene
 
 from . import report

@@ -163,6 +163,7 @@ class NEURALRENDER_PT_render(NeuralRenderPanel, bpy.types.Panel):
         column.prop(settings, "frame_step")
         column.prop(settings, "use_depth")
         column.prop(settings, "background")
+        column.prop(settings, "samples")
         column.prop(settings, "crop")
         column.prop(settings, "folder")
         column.prop(settings, "keep_frames")

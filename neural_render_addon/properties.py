@@ -220,6 +220,17 @@ class RenderProperties(bpy.types.PropertyGroup):
     use_depth: BoolProperty(
         name="Depth", description="Write the depth pass, for merging with computer graphics", default=True
     )
+    samples: IntProperty(
+        name="Blur Samples",
+        description=(
+            "Pictures averaged where the camera has depth of field or the scene motion blur; more are "
+            "smoother, and take as many times as long"
+        ),
+        default=32,
+        min=1,
+        max=4096,
+        soft_max=256,
+    )
     use_depth_layers: BoolProperty(
         name="Depth Layers Against CG",
         description=(

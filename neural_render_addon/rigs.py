@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from .camera import evaluated_projection, render_size, to_capture, uniform_scale
 from .errors import CameraError
+from .exposure import lens_entry, shutter_entry
 from .fields import field_seconds
 from .jobs import write_atomically
 from .timing import scene_fps
@@ -27,7 +29,8 @@ class RigSampling:
     ``cameras`` empty means the scene's camera, which markers may switch from frame to frame. Without
     a ``field`` the file is in scene coordinates and its time runs from the first frame. ``prefix``
     comes before the frame number in each entry's name; several cameras add their own. ``more`` tells
-    what else goes into the entries of the frame that the scene is at.
+    what else goes into the entries of the frame that the scene is at. ``with_blur`` adds the cameras'
+    lenses and the scene's shutter, which need a field.
     """
 
     frames: Sequence[int]
@@ -35,6 +38,7 @@ class RigSampling:
     field: bpy.types.Object | None = None
     prefix: str = ""
     more: Callable[[bpy.types.Context, int], dict[str, Any]] | None = None
+    with_blur: bool = False
     entries: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def steps(self, context: bpy.types.Context) -> Iterator[float]:
@@ -68,31 +72,40 @@ class RigSampling:
 
     def _sample(self, context: bpy.types.Context, frame: int) -> None:
         scene = context.scene
-        depsgraph = context.evaluated_depsgraph_get()
         cameras = list(self.cameras) or ([scene.camera] if scene.camera else [])
         if not cameras:
             raise CameraError("The scene has no camera; add one, or make one the active camera")
-        width, height = render_size(scene.render)
-        aspect = (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y)
-        field_matrix = self._field_matrix(depsgraph)
-        field_name = self.field.name if self.field else ""
-        scale = uniform_scale(field_matrix, field_name)
         for camera in cameras:
-            world = camera.evaluated_get(depsgraph).matrix_world
-            projection = evaluated_projection(camera, depsgraph, width, height, aspect)
+            entry = self._entry(context, camera, frame)
             name = f"{self.prefix}{frame:04d}"
             if len(cameras) > 1:
                 name = f"{self.prefix}{bpy.path.clean_name(camera.name)}_{frame:04d}"
-            self.entries.append(
-                {
-                    **projection.scaled(scale).entry(),
-                    "transform_matrix": to_capture(world, field_matrix, field_name).tolist(),
-                    "time": self._seconds(scene, frame),
-                    "name": name,
-                    "camera": camera.name,
-                    **(self.more(context, frame) if self.more else {}),
+            entry.update(name=name, camera=camera.name)
+            if self.more is not None:
+                entry.update(self.more(context, frame))
+            if self.with_blur and self.field is not None:
+                depsgraph = context.evaluated_depsgraph_get()
+                blur = {
+                    "lens": lens_entry(camera, depsgraph, self.field),
+                    "shutter": shutter_entry(scene, frame, partial(self._entry, context, camera, frame)),
                 }
-            )
+                entry.update({key: value for key, value in blur.items() if value is not None})
+            self.entries.append(entry)
+
+    def _entry(self, context: bpy.types.Context, camera: bpy.types.Object, frame: int) -> dict[str, Any]:
+        """The camera and the time that the scene is at; ``frame`` counts where there is no field."""
+        render, depsgraph = context.scene.render, context.evaluated_depsgraph_get()
+        width, height = render_size(render)
+        aspect = (render.pixel_aspect_x, render.pixel_aspect_y)
+        field_matrix = self._field_matrix(depsgraph)
+        field_name = self.field.name if self.field else ""
+        projection = evaluated_projection(camera, depsgraph, width, height, aspect)
+        world = camera.evaluated_get(depsgraph).matrix_world
+        return {
+            **projection.scaled(uniform_scale(field_matrix, field_name)).entry(),
+            "transform_matrix": to_capture(world, field_matrix, field_name).tolist(),
+            "time": self._seconds(context.scene, frame),
+        }
 
     def _field_matrix(self, depsgraph: bpy.types.Depsgraph) -> Any:
         return np.eye(4) if self.field is None else self.field.evaluated_get(depsgraph).matrix_world

@@ -35,7 +35,7 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
         self.prefix = f"{file_stem(field.name)}_"
         self.frames = frame_range(context)
         self.done: list[int] = []
-        self.rig = RigSampling(self.frames, (), field, self.prefix)
+        self.rig = RigSampling(self.frames, (), field, self.prefix, with_blur=True)
         if context.scene.neural_render.render.use_depth_layers:
             self.rig.more = SplitDepths(context.scene, self.frames, field).entry
         return self.rig.steps(context)
@@ -54,6 +54,7 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
             "passes": wanted_passes(settings),
             "background": settings.background,
             "overwrite": not settings.keep_frames,
+            "samples": settings.samples,
         }
         if settings.crop is not None:
             minimum, maximum = box_in_capture(

@@ -1,4 +1,4 @@
-"""Cameras, camera paths and the camera file.
+"""Cameras.
 
 World: the capture's own coordinates and units. ``camera_to_world`` has OpenGL axes, as in Blender:
 x right, y up, looking down -z. Pixel centres lie at (i + 0.5, j + 0.5), origin top left.
@@ -6,11 +6,8 @@ x right, y up, looking down -z. Pixel centres lie at (i + 0.5, j + 0.5), origin 
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,6 @@ import numpy.typing as npt
 
 from . import lens_models
 from .errors import CameraFileError
-from .split_depth import SplitDepth
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -285,87 +281,3 @@ def pose_matrix(value: Any, where: str) -> FloatArray:
             f"{where}: the pose's rotation is singular; solve this camera again or remove it"
         )
     return matrix
-
-
-@dataclass(frozen=True)
-class PathFrame:
-    """A camera at a time (seconds from the capture's start); ``name`` is the output file's stem.
-
-    ``split_depth`` is the depth that the passes front and behind are split at.
-    """
-
-    camera: Camera
-    time: float
-    name: str
-    split_depth: SplitDepth | None = None
-
-
-@dataclass(frozen=True)
-class CameraPath:
-    """The cameras to render, in order: the content of a camera file."""
-
-    frames: Sequence[PathFrame]
-    fps: float = 24.0
-    source: str = field(default="", compare=False)
-
-    def to_json(self) -> dict[str, Any]:
-        first = self.frames[0].camera if self.frames else None
-        return {
-            "w": first.width if first else 0,
-            "h": first.height if first else 0,
-            "fps": self.fps,
-            "frames": [
-                {**frame.camera.to_json(), "time": frame.time, "name": frame.name} for frame in self.frames
-            ],
-        }
-
-    @staticmethod
-    def from_json(data: Any, where: str) -> CameraPath:
-        """Read the JSON of a camera file; ``where`` names it in errors.
-
-        Raises:
-            CameraFileError: it is not a camera file, or a frame is unusable, or two share a name.
-            OptionError: a frame's ``split_depth`` is not understood.
-        """
-        if not isinstance(data, dict) or not isinstance(data.get("frames"), list):
-            raise CameraFileError(f"{where}: not a camera file; it needs an object with a 'frames' list")
-        if not data["frames"]:
-            raise CameraFileError(f"{where}: the camera file has no frames; export at least one camera")
-        shared = {key: value for key, value in data.items() if key != "frames"}
-        frames: list[PathFrame] = []
-        names: set[str] = set()
-        for index, entry in enumerate(data["frames"]):
-            place = f"{where}, frame {index + 1}"
-            if not isinstance(entry, dict):
-                raise CameraFileError(f"{place}: not an object")
-            camera = camera_from_json(entry, shared, place)
-            time = entry.get("time", 0.0)
-            if not is_finite_number(time):
-                raise CameraFileError(f"{place}: 'time' is {time!r}, but must be seconds")
-            name = str(entry.get("name") or f"{index + 1:04d}")
-            if name in names:
-                raise CameraFileError(f"{place}: the name {name!r} is used twice; names become file names")
-            if name in (".", "..") or any(character in name for character in "/\\:\0"):
-                raise CameraFileError(f"{place}: the name {name!r} cannot be a file name")
-            names.add(name)
-            split_depth = SplitDepth.from_json(entry.get("split_depth"), place)
-            frames.append(PathFrame(camera, float(time), name, split_depth))
-        fps = data.get("fps", 24.0)
-        if not is_finite_number(fps) or fps <= 0:
-            raise CameraFileError(f"{where}: 'fps' is {fps!r}, but must be a positive number")
-        return CameraPath(frames, float(fps), where)
-
-    @staticmethod
-    def load(path: str | Path) -> CameraPath:
-        """Read a camera file from disk.
-
-        Raises:
-            CameraFileError: as ``from_json``, or the file cannot be read.
-        """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise CameraFileError(f"{path}: cannot be read ({error.strerror})") from error
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise CameraFileError(f"{path}: not valid JSON ({error})") from error
-        return CameraPath.from_json(data, str(path))

@@ -127,7 +127,7 @@ def test_the_server_reads_the_file(stage, tmp_path):
 
     export(tmp_path)
     code = (
-        "import sys; from neural_render_server.cameras import CameraPath;"
+        "import sys; from neural_render_server.camera_path import CameraPath;"
         "path = CameraPath.load(sys.argv[1]); print(len(path.frames), path.frames[4].camera.position[0])"
     )
     output = subprocess.run(

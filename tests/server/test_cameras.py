@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neural_render_server.cameras import Camera, CameraPath, PathFrame, camera_from_json, pose_matrix
+from neural_render_server.camera_path import CameraPath, PathFrame
+from neural_render_server.cameras import Camera, camera_from_json, pose_matrix
 from neural_render_server.errors import CameraFileError
 
 

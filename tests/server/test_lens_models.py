@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from neural_render_server.cameras import Camera, CameraPath, PathFrame
+from neural_render_server.camera_path import CameraPath, PathFrame
+from neural_render_server.cameras import Camera
 from neural_render_server.captures.undistort import Undistorter
 from neural_render_server.lens_models import distort, undistort
 from neural_render_server.rendering.lens import undistorted_coordinates

@@ -45,18 +45,26 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         default="transparent",
         help="behind the field: nothing, or the background it learned (transparent)",
     )
+    parser.add_argument(
+        "--samples", type=int, default=32, metavar="N", help="pictures averaged for lens and shutter (32)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the lens and shutter samples (0)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep frames that exist; render the missing ones")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (auto)")
     return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    from ..cameras import CameraPath
+    from ..camera_path import CameraPath
+    from ..optics import BlurSampling
     from ..rendering.frames import RenderOptions, render_path
     from ..rendering.passes import PassOptions
 
     passes = PassOptions.from_json(arguments.passes, arguments.crop, arguments.background)
-    options = RenderOptions(passes, arguments.format, not arguments.keep, arguments.device)
+    sampling = BlurSampling(arguments.samples, arguments.seed)
+    options = RenderOptions(passes, arguments.format, not arguments.keep, arguments.device, sampling)
     path = CameraPath.load(arguments.cameras)
     out = Path(arguments.out).expanduser().absolute()
     control = Control()

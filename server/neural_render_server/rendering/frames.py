@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..cameras import Camera, CameraPath, PathFrame
+import numpy as np
+
+from ..camera_path import CameraPath, PathFrame
+from ..cameras import Camera
 from ..errors import OptionError
+from ..optics import BlurSampling, blurred_moments
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, load_method
 from .images import read_exr, write_exr, write_png
-from .passes import Passes, PassOptions, render_passes
+from .passes import SPLIT_PASSES, Passes, PassOptions, render_passes
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class RenderOptions:
     format: Literal["exr", "png"] = "exr"
     overwrite: bool = True
     device: str = "auto"
+    sampling: BlurSampling = field(default_factory=BlurSampling)
 
     def __post_init__(self) -> None:
         if self.format not in ("exr", "png"):
@@ -47,16 +53,47 @@ class FrameRenderer:
         """The passes of one camera at ``time`` seconds from the capture's start."""
         return render_passes(self.method, camera, time, options, self.info.encoding)
 
-    def render_frame(self, frame: PathFrame, options: PassOptions) -> Passes:
-        """The passes of a frame of a camera path.
+    def render_frame(
+        self,
+        frame: PathFrame,
+        options: PassOptions,
+        sampling: BlurSampling | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Passes:
+        """The passes of a frame of a camera path; ``check`` is called between the samples of a blurred one.
 
         Raises:
             OptionError: its depth to split at cannot be read, or it cannot be rendered as asked.
         """
+        if frame.lens is not None or frame.shutter:
+            return self._render_blurred(frame, options, sampling or BlurSampling(), check)
         depth = None
         if frame.split_depth is not None:
             depth = frame.split_depth.read(frame.camera.width, frame.camera.height)
         return render_passes(self.method, frame.camera, frame.time, options, self.info.encoding, depth)
+
+    def _render_blurred(
+        self, frame: PathFrame, options: PassOptions, sampling: BlurSampling, check: Callable[[], None]
+    ) -> Passes:
+        """``combined`` is the samples' mean, premultiplied; depth is the frame's own camera's, sharp."""
+        if any(name in SPLIT_PASSES for name in options.passes):
+            raise OptionError(
+                f"frame {frame.name or '(unnamed)'}: front and behind cannot be rendered with depth of field "
+                "or motion blur; switch these off, or the depth layers"
+            )
+        passes: Passes = {}
+        sharp = tuple(name for name in options.passes if name != "combined")
+        if sharp:
+            passes = self.render(frame.camera, frame.time, replace(options, passes=sharp))
+        if "combined" in options.passes:
+            only_combined = replace(options, passes=("combined",))
+            total = np.zeros((frame.camera.height, frame.camera.width, 4))
+            moments = blurred_moments(frame.camera, frame.time, frame.lens, frame.shutter, sampling)
+            for moment in moments:
+                check()
+                total += self.render(moment.camera, moment.time, only_combined)["combined"]
+            passes["combined"] = (total / len(moments)).astype(np.float32)
+        return passes
 
 
 def render_path(
@@ -79,7 +116,7 @@ def render_path(
         kept = not options.overwrite and _is_whole(file, options)
         if not kept:
             start = time.monotonic()
-            passes = renderer.render_frame(frame, options.passes)
+            passes = renderer.render_frame(frame, options.passes, options.sampling, control.check)
             seconds += time.monotonic() - start
             rendered += 1
             if options.format == "exr":

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..cameras import CameraPath
+from ..camera_path import CameraPath
 from ..progress import Control, OnEvent
 
 if TYPE_CHECKING:
     from ..rendering.frames import RenderOptions
+
+
+SAMPLES: Any = Field(
+    default=32, ge=1, le=4096, description="Pictures averaged where a camera has a lens or a shutter."
+)
+SEED: Any = Field(default=0, ge=0, description="Of the lens and shutter samples; the same gives the same.")
 
 
 class Crop(BaseModel):
@@ -35,6 +41,8 @@ class RenderParams(BaseModel):
     background: Literal["transparent", "field"] = "transparent"
     overwrite: bool = Field(default=True, description="False keeps the whole frames that exist.")
     device: str = "auto"
+    samples: int = SAMPLES
+    seed: int = SEED
 
     def camera_path(self) -> CameraPath:
         """
@@ -50,12 +58,14 @@ class RenderParams(BaseModel):
         Raises:
             OptionError: an option does not fit.
         """
+        from ..optics import BlurSampling
         from ..rendering.frames import RenderOptions
         from ..rendering.passes import PassOptions
 
         crop = self.crop.model_dump() if self.crop else None
         passes = PassOptions.from_json(self.passes, crop, self.background)
-        return RenderOptions(passes, self.format, self.overwrite, self.device)
+        sampling = BlurSampling(self.samples, self.seed)
+        return RenderOptions(passes, self.format, self.overwrite, self.device, sampling)
 
 
 def run_render(params: RenderParams, on_event: OnEvent, control: Control) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import JobKind, JobState
-from .render_params import Crop, RenderParams
+from .render_params import SAMPLES, SEED, Crop, RenderParams
 
 
 class Request(BaseModel):
@@ -139,6 +139,8 @@ class RenderFrame(Request):
     dtype: Literal["float16", "float32"] = "float16"
     crop: Crop | None = None
     background: Literal["transparent", "field"] = "transparent"
+    samples: int = SAMPLES
+    seed: int = SEED
 
 
 class Client(Request):

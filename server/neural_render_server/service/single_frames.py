@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..cameras import PathFrame, camera_from_json
+from ..camera_path import PathFrame
 from ..errors import OptionError
-from ..split_depth import SplitDepth
+from ..optics import BlurSampling
 from .schemas import RenderFrame
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ class SingleFrames:
         """
         from ..rendering.passes import PassOptions
 
-        camera = camera_from_json(request.camera, {}, "camera")
-        split_depth = SplitDepth.from_json(request.camera.get("split_depth"), "camera")
-        frame = PathFrame(camera, request.time, camera.name, split_depth)
+        frame = PathFrame.from_json(request.camera, {}, request.time, "", "camera")
+        sampling = BlurSampling(request.samples, request.seed)
         crop = request.crop.model_dump() if request.crop else None
         options = PassOptions.from_json(request.passes, crop, request.background)
         if request.format == "png" and "combined" not in request.passes:
@@ -63,7 +62,7 @@ class SingleFrames:
         with self._lock:
             renderer = self._open(Path(request.scene))
             start = time.perf_counter()
-            passes = renderer.render_frame(frame, options)
+            passes = renderer.render_frame(frame, options, sampling)
             seconds = time.perf_counter() - start
         return encode(passes, request.passes, request.format, request.dtype, seconds)
 

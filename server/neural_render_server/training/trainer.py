@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from ..cameras import CameraPath, PathFrame
+from ..camera_path import CameraPath, PathFrame
 from ..captures.capture import Capture
 from ..captures.detect import open_capture
 from ..captures.frames import Frames

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from neural_render_server.cameras import CameraPath
+from neural_render_server.camera_path import CameraPath
 from neural_render_server.progress import Control
 from neural_render_server.scene import Scene, load_method
 from neural_render_server.training.options import TrainOptions

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from neural_render_server.cameras import CameraPath, PathFrame, camera_from_json
+from neural_render_server.camera_path import CameraPath, PathFrame
+from neural_render_server.cameras import camera_from_json
 from neural_render_server.rendering.frames import FrameRenderer
 from neural_render_server.rendering.images import read_exr
 from neural_render_server.rendering.passes import Passes, PassOptions
