@@ -24,10 +24,10 @@ def machine() -> str:
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows with equal keys as a markdown table."""
+    """Rows as a markdown table; what a row lacks is a dash."""
     if not rows:
         return "(nothing measured)\n"
-    names = list(rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(_text(row.get(name)) for name in names) + " |" for row in rows]
     return "\n".join(lines) + "\n"
