@@ -13,11 +13,12 @@ from torch import nn
 
 from ...cameras import Camera
 from ...errors import SceneError
-from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
+from ..base import Report, Tensors, TrainingViews
 from ..volumetric.adam_state import adam_tensors, load_adam
 from ..volumetric.bounds import SceneBounds, scene_bounds
+from ..volumetric.ray_method import RayMethod
 from ..volumetric.rays import PixelSampler, RayGatherer, step_random
-from ..volumetric.rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
+from ..volumetric.rendering import Composited, RenderRays
 from ..volumetric.requirements import check_views
 from ..volumetric.uniform_sampler import UniformSampler
 from .conditions import Condition
@@ -53,7 +54,7 @@ class _Training:
     samplers: dict[object, PixelSampler] = field(default_factory=dict)
 
 
-class CoarseFineMethod(Method, Generic[Config]):
+class CoarseFineMethod(RayMethod, Generic[Config]):
     """Volume rendering of two networks (NeRF). Subclasses say what the networks are told of the time."""
 
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
@@ -175,20 +176,11 @@ class CoarseFineMethod(Method, Generic[Config]):
             training.samplers = {stage: self.make_sampler(views, progress)}
         return training.samplers[stage]
 
-    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
-        return render_in_chunks(camera, crop, self.device, self._rays_renderer(time), self._rays_at_once)
-
-    def render_split(
-        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
-    ) -> SplitFrame:
-        render_rays = self._rays_renderer(time)
-        return split_in_chunks(camera, crop, self.device, render_rays, split_depth, self._rays_at_once)
-
     @property
-    def _rays_at_once(self) -> int:
+    def rays_at_once(self) -> int:
         return max(1, SAMPLES_PER_CHUNK // (self.config.coarse_samples + self.config.fine_samples))
 
-    def _rays_renderer(self, time: float) -> RenderRays:
+    def rays_renderer(self, camera: Camera, time: float) -> RenderRays:
         trained, _, space = self._ready()
         config = self.config
         with torch.no_grad():

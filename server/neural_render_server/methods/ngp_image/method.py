@@ -16,10 +16,11 @@ from ...errors import SceneError
 from ...fields.networks import MLP
 from ...kernels import hash_encoding
 from ...kernels.hash_layout import HashLayout, geometric_layout, initial_table
-from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
+from ..base import Report, Tensors, TrainingViews
 from ..volumetric.optimizer import FieldOptimizer
+from ..volumetric.ray_method import RayMethod
 from ..volumetric.rays import RayGatherer, step_random
-from ..volumetric.rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
+from ..volumetric.rendering import Composited, RenderRays
 from ..volumetric.schedule import Schedule, learning_rate
 from ..volumetric.uniform_sampler import UniformSampler
 from .plane import PicturePlane
@@ -66,7 +67,7 @@ class PictureField(nn.Module):
         return hash_encoding.encode(places, self.table, self.layout)
 
 
-class NgpImageMethod(Method):
+class NgpImageMethod(RayMethod):
     """The gigapixel task of Instant-NGP."""
 
     name: ClassVar[str] = "ngp-image"
@@ -128,15 +129,7 @@ class NgpImageMethod(Method):
         training.step += 1
         return {"loss": value}
 
-    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
-        return render_in_chunks(camera, crop, self.device, self._rays_renderer(camera))
-
-    def render_split(
-        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
-    ) -> SplitFrame:
-        return split_in_chunks(camera, crop, self.device, self._rays_renderer(camera), split_depth)
-
-    def _rays_renderer(self, camera: Camera) -> RenderRays:
+    def rays_renderer(self, camera: Camera, time: float) -> RenderRays:
         plane, field = self._ready()
         right = torch.from_numpy(camera.camera_to_world[:3, 0] / camera.fl_x).float().to(self.device)
         down = torch.from_numpy(-camera.camera_to_world[:3, 1] / camera.fl_y).float().to(self.device)

@@ -16,14 +16,15 @@ from torch.nn.functional import huber_loss
 from ...cameras import Camera
 from ...errors import SceneError, TrainingError
 from ...kernels.march_steps import MarchSteps
-from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
+from ..base import Report, Tensors, TrainingViews
 from .bounds import hull_is_known, in_hull, scene_bounds
 from .box import CascadeBox
 from .marched import MarchedField, Marcher
 from .occupancy import OccupancyGrid
 from .optimizer import FieldOptimizer
+from .ray_method import RayMethod
 from .rays import PixelSampler, RayGatherer, step_random, torch_random
-from .rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
+from .rendering import Composited, RenderRays
 from .schedule import Schedule, learning_rate
 
 # Instant-NGP's released code: Huber loss with this threshold, divided by 5; first number of rays of a batch
@@ -70,7 +71,7 @@ class MarchedConfig:
 Config = TypeVar("Config", bound=MarchedConfig)
 
 
-class MarchedMethod(Method, Generic[Config]):
+class MarchedMethod(RayMethod, Generic[Config]):
     """A field over nested cubes that is marched through an occupancy grid. Subclasses make the field."""
 
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
@@ -181,16 +182,11 @@ class MarchedMethod(Method, Generic[Config]):
         training.count_rays(len(batch), count, self.config.samples)
         return {"loss": value, "rays": float(len(batch)), "samples": float(count)}
 
-    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
-        return render_in_chunks(camera, crop, self.device, self._rays_renderer(time), RENDERED_RAYS)
+    @property
+    def rays_at_once(self) -> int:
+        return RENDERED_RAYS
 
-    def render_split(
-        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
-    ) -> SplitFrame:
-        render_rays = self._rays_renderer(time)
-        return split_in_chunks(camera, crop, self.device, render_rays, split_depth, RENDERED_RAYS)
-
-    def _rays_renderer(self, time: float) -> RenderRays:
+    def rays_renderer(self, camera: Camera, time: float) -> RenderRays:
         marcher, field = self._ready(), self._averaged
         unit_time = self._unit_times(torch.tensor([time], device=self.device))
 

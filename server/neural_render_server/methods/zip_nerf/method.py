@@ -12,12 +12,13 @@ import torch
 
 from ...cameras import Camera
 from ...errors import SceneError
-from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
+from ..base import Report, Tensors, TrainingViews
 from ..volumetric.adam_state import adam_tensors, load_adam
 from ..volumetric.bounds import SceneBounds, scene_bounds
 from ..volumetric.boxes import intersect_box
+from ..volumetric.ray_method import RayMethod
 from ..volumetric.rays import RayGatherer, cone_radius, step_random
-from ..volumetric.rendering import Composited, RenderRays, render_in_chunks, split_in_chunks
+from ..volumetric.rendering import Composited, RenderRays
 from ..volumetric.requirements import check_views
 from ..volumetric.uniform_sampler import UniformSampler
 from .config import PRESETS, ZipNerfConfig, check
@@ -43,7 +44,7 @@ class _Training:
     sampler: UniformSampler | None = None
 
 
-class ZipNerfMethod(Method):
+class ZipNerfMethod(RayMethod):
     """A still field without aliasing; of a moving capture it learns all moments at once."""
 
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
@@ -148,20 +149,11 @@ class ZipNerfMethod(Method):
         bounds = self._ready()[1]
         return FAR_MARGIN * bounds.far / bounds.radius
 
-    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
-        return render_in_chunks(camera, crop, self.device, self._rays_renderer(camera), self._rays_at_once)
-
-    def render_split(
-        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
-    ) -> SplitFrame:
-        render_rays = self._rays_renderer(camera)
-        return split_in_chunks(camera, crop, self.device, render_rays, split_depth, self._rays_at_once)
-
     @property
-    def _rays_at_once(self) -> int:
+    def rays_at_once(self) -> int:
         return max(1, LOOKUPS_PER_CHUNK // (SAMPLES * max(self.config.samples)))
 
-    def _rays_renderer(self, camera: Camera) -> RenderRays:
+    def rays_renderer(self, camera: Camera, time: float) -> RenderRays:
         field, bounds = self._ready()
         samples = self.config.samples
         radius = cone_radius(camera)
