@@ -6,7 +6,6 @@ python -m benchmarks.training CAPTURE [--test-cameras cam00] [--seconds 60 120 3
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,19 @@ import torch
 from neural_render_server.captures.capture import Capture, SplitOptions
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.captures.frames import Frames
+from neural_render_server.methods.base import Method
 from neural_render_server.methods.gaussians import GaussiansConfig, GaussiansMethod
+from neural_render_server.training.budget import Budget
 from neural_render_server.training.scoring import mean_scores, score_views
 
 from . import report
+from .curves import silent, train_curve
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-# Scores along a run, as fractions of its budget, beside the one at its end.
-MARKS = (0.25, 0.5, 0.75)
+# Shares of a run's budget at which it is scored.
+MARKS = (0.25, 0.5, 0.75, 1.0)
 # Every so many held-out views are scored.
 SCORE_EVERY = 1
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -34,36 +36,22 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _silent(_message: str, _fraction: float) -> None:
-    pass
-
-
 def train(
     capture: Capture, views: Frames, truth: Frames, seconds: float, seed: int, options: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Train for ``seconds`` of CPU time, initialisation included and scoring excluded; scores on the way."""
     method = GaussiansMethod(GaussiansConfig(**options), torch.device("cpu"))
-    start = time.process_time()
-    method.initialise(views, seed, _silent)
-    spent = time.process_time() - start
-    curve, marks, steps = [], [*(mark * seconds for mark in MARKS), seconds], 0
-    while marks:
-        begun = time.process_time()
-        while spent < marks[0]:
-            method.train_step(views, min(spent / seconds, 1.0))
-            steps += 1
-            now = time.process_time()
-            spent, begun = spent + now - begun, now
-        marks.pop(0)
-        scores = mean_scores(score_views(method, capture, truth, _silent))
-        curve.append({"CPU s": spent, "steps": steps, "Gaussians": method.model.count, **scores})
-    return curve
+
+    def score(trained: Method, _mark: float) -> dict[str, Any]:
+        return {"Gaussians": method.model.count, **mean_scores(score_views(trained, capture, truth, silent))}
+
+    return train_curve(method, views, score, Budget(cpu_seconds=seconds), MARKS, seed)
 
 
 def compile_kernels(views: Frames) -> None:
     """A few steps, so that compiling counts in no run."""
     method = GaussiansMethod(GaussiansConfig(count=500), torch.device("cpu"))
-    method.initialise(views, 0, _silent)
+    method.initialise(views, 0, silent)
     for _ in range(3):
         method.train_step(views, 0.5)
     camera = views.cameras[int(views.camera_indices[0])]

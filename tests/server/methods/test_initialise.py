@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
+from ball_views import Views
 
 from neural_render_server.cameras import Camera
 from neural_render_server.captures.capture import PointCloud
@@ -51,37 +50,6 @@ def render(camera: Camera, time: float, with_wall: bool = True) -> tuple[np.ndar
     color = np.where(on_square[..., None], texture(x, z, 1), texture(wall[..., 0], wall[..., 2], 2))
     opaque = on_square | with_wall
     return (np.where(opaque[..., None], color, 0.0) * 255).round().astype(np.uint8), opaque
-
-
-@dataclass
-class Views:
-    """Training views in memory."""
-
-    cameras: list[Camera]
-    times: np.ndarray
-    camera_indices: np.ndarray
-    timestep_indices: np.ndarray
-    images: list[np.ndarray]
-    alphas: list[np.ndarray] | None = None
-    near_far: np.ndarray | None = None
-    points: PointCloud | None = None
-    masks: list[np.ndarray] | None = field(default=None)
-
-    @property
-    def has_alpha(self) -> bool:
-        return self.alphas is not None
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def rgb(self, index: int) -> np.ndarray:
-        return self.images[index]
-
-    def alpha(self, index: int) -> np.ndarray | None:
-        return None if self.alphas is None else self.alphas[index]
-
-    def mask(self, index: int) -> np.ndarray | None:
-        return None if self.masks is None else self.masks[index]
 
 
 def film(positions: list[list[float]], timesteps: int, one_each: bool = False, wall: bool = True) -> Views:
