@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import bpy
 
 from .. import compositing, strips, versions
-from ..errors import AddonError
 from ..fields import chosen_field
 from ..layers import FrameSequence, LayerError, find_frames
+from .field_operator import FieldOperator
 
 
 def rendered_frames(field: bpy.types.Object) -> FrameSequence:
@@ -24,39 +23,7 @@ def rendered_frames(field: bpy.types.Object) -> FrameSequence:
     return find_frames(folder, settings.render_prefix, settings.render_start, settings.render_end)
 
 
-class _FieldOperator:
-    """What the four operators share: they work on the chosen field and tell failures as reports."""
-
-    if TYPE_CHECKING:  # of bpy.types.Operator
-
-        @classmethod
-        def poll_message_set(cls, message: str) -> None: ...
-
-        def report(self, kinds: set[str], message: str) -> None: ...
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if chosen_field(context, required=False) is None:
-            cls.poll_message_set("Import a capture, or choose a field object in the Capture panel")
-            return False
-        return True
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            warnings = self.work(context)
-        except AddonError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        for warning in warnings:
-            self.report({"WARNING"}, warning)
-        return {"FINISHED"}
-
-    def work(self, context: bpy.types.Context) -> Iterable[str]:
-        """Do the operator's work; returns warnings, one sentence each."""
-        raise NotImplementedError
-
-
-class NEURALRENDER_OT_setup_compositing(_FieldOperator, bpy.types.Operator):
+class NEURALRENDER_OT_setup_compositing(FieldOperator, bpy.types.Operator):
     """A node of our own that merges the frames with the CG render by depth; see compositing.py."""
 
     bl_idname = "neural_render.setup_compositing"
@@ -75,7 +42,7 @@ class NEURALRENDER_OT_setup_compositing(_FieldOperator, bpy.types.Operator):
         return warnings
 
 
-class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
+class NEURALRENDER_OT_remove_compositing(FieldOperator, bpy.types.Operator):
     """Undoes Set Up Compositing."""
 
     bl_idname = "neural_render.remove_compositing"
@@ -96,7 +63,7 @@ class NEURALRENDER_OT_remove_compositing(_FieldOperator, bpy.types.Operator):
         return ()
 
 
-class NEURALRENDER_OT_add_strip(_FieldOperator, bpy.types.Operator):
+class NEURALRENDER_OT_add_strip(FieldOperator, bpy.types.Operator):
     """An image strip of the frames; see strips.py."""
 
     bl_idname = "neural_render.add_strip"
@@ -109,7 +76,7 @@ class NEURALRENDER_OT_add_strip(_FieldOperator, bpy.types.Operator):
         return strips.add_strip(versions.sequencer_scene(context), field, rendered_frames(field))
 
 
-class NEURALRENDER_OT_remove_strip(_FieldOperator, bpy.types.Operator):
+class NEURALRENDER_OT_remove_strip(FieldOperator, bpy.types.Operator):
     """Undoes Add Strip."""
 
     bl_idname = "neural_render.remove_strip"
