@@ -23,7 +23,7 @@ LOG2_E = 1.4426950408889634
 
 
 @inlined
-def _rotation(w: float, x: float, y: float, z: float, out: Any) -> None:
+def rotation_of(w: float, x: float, y: float, z: float, out: Any) -> None:
     out[0, 0] = 1 - 2 * (y * y + z * z)
     out[0, 1] = 2 * (x * y - w * z)
     out[0, 2] = 2 * (x * z + w * y)
@@ -78,7 +78,7 @@ def project(
         j1 = fl_y * inverse_z
         q0, q1, q2, q3 = parameters[i, 12], parameters[i, 13], parameters[i, 14], parameters[i, 15]
         inverse_norm = 1.0 / math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + q3 * q3)
-        _rotation(q0 * inverse_norm, q1 * inverse_norm, q2 * inverse_norm, q3 * inverse_norm, rotation)
+        rotation_of(q0 * inverse_norm, q1 * inverse_norm, q2 * inverse_norm, q3 * inverse_norm, rotation)
         a = c = dilation
         b = 0.0
         variance_z = 0.0
@@ -210,7 +210,7 @@ def project_backward(
         q0, q1, q2, q3 = parameters[i, 12], parameters[i, 13], parameters[i, 14], parameters[i, 15]
         inverse_norm = 1.0 / math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + q3 * q3)
         q0, q1, q2, q3 = q0 * inverse_norm, q1 * inverse_norm, q2 * inverse_norm, q3 * inverse_norm
-        _rotation(q0, q1, q2, q3, r)
+        rotation_of(q0, q1, q2, q3, r)
         for j in range(3):
             t_matrix[0, j] = j0 * (packed[j] - clamped_x * packed[6 + j])
             t_matrix[1, j] = j1 * (packed[3 + j] - clamped_y * packed[6 + j])

@@ -33,7 +33,7 @@ _SUMS = 7
 
 
 @inlined
-def _row_reached(a: Any, b: Any, remainder: Any, x0: Any, dy: Any, cut_off: Any) -> Any:
+def row_reached(a: Any, b: Any, remainder: Any, x0: Any, dy: Any, cut_off: Any) -> Any:
     """Whether a splat reaches the 16 pixels of a row; ``remainder`` is its exponent at dx = 0."""
     x1 = x0 + np.float32(TILE - 1)
     nearest = -_HALF * b * dy / a
@@ -48,6 +48,19 @@ def _finished(state: Any, row: int, minimum: Any) -> Any:
         value = state[row, 0, lane]
         largest = value if value > largest else largest
     return largest < minimum
+
+
+@inlined
+def close_rows(state: Any, open_rows: Any, rows: int, minimum: Any) -> int:
+    """Close the rows that are finished; returns how many are still open."""
+    open_count = 0
+    for row in range(rows):
+        if open_rows[row]:
+            if _finished(state, row, minimum):
+                open_rows[row] = False
+            else:
+                open_count += 1
+    return open_count
 
 
 @kernel
@@ -90,13 +103,7 @@ def rasterize(
         start = tile_start[tile]
         for position in range(start, tile_start[tile + 1]):
             if (position - start) % _CHECK == _CHECK - 1:
-                open_count = 0
-                for row in range(rows):
-                    if open_rows[row]:
-                        if _finished(state, row, minimum):
-                            open_rows[row] = False
-                        else:
-                            open_count += 1
+                open_count = close_rows(state, open_rows, rows, minimum)
                 if open_count == 0:
                     break
             i = tile_splats[position]
@@ -112,7 +119,7 @@ def rasterize(
                     continue
                 dy = np.float32(row) + offset_y
                 remainder = c * dy * dy + log_opacity
-                if not _row_reached(a, b, remainder, x0, dy, cut):
+                if not row_reached(a, b, remainder, x0, dy, cut):
                     continue
                 slope = b * dy
                 for lane in range(TILE):
@@ -222,13 +229,7 @@ def rasterize_backward(
         for position in range(start, tile_start[tile + 1]):
             entry = tile_entries[position]
             if (position - start) % _CHECK == _CHECK - 1 and open_count > 0:
-                open_count = 0
-                for row in range(rows):
-                    if open_rows[row]:
-                        if _finished(state, row, minimum):
-                            open_rows[row] = False
-                        else:
-                            open_count += 1
+                open_count = close_rows(state, open_rows, rows, minimum)
             i = tile_splats[position]
             x0 = np.float32(left) + _HALF - splats[i, 0]
             offset_y = np.float32(top) + _HALF - splats[i, 1]
@@ -245,7 +246,7 @@ def rasterize_backward(
                     continue
                 dy = np.float32(row) + offset_y
                 remainder = c * dy * dy + log_opacity
-                if not _row_reached(a, b, remainder, x0, dy, cut):
+                if not row_reached(a, b, remainder, x0, dy, cut):
                     continue
                 slope = b * dy
                 dy_squared = dy * dy

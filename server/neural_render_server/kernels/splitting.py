@@ -15,8 +15,8 @@ import numpy as np
 
 from .jit import exp2_small, kernel
 from .layout import GUARD, TILE
-from .projection import LOG2_E, _rotation
-from .rasterizer import _ALPHA_MAXIMUM, _CHECK, _FLOOR, _HALF, _ONE, _ZERO, _finished, _row_reached
+from .projection import LOG2_E, rotation_of
+from .rasterizer import _ALPHA_MAXIMUM, _CHECK, _FLOOR, _HALF, _ONE, _ZERO, close_rows, row_reached
 
 # The logistic of 1.702 x is within 0.0095 of the normal distribution's integral (Bowling et al. 2009).
 LOGISTIC = 1.702
@@ -51,7 +51,7 @@ def depth_profiles(
         slope_y = min(max((splats[i, 1] - cy) / fl_y, low_y), high_y)
         q0, q1, q2, q3 = parameters[i, 12], parameters[i, 13], parameters[i, 14], parameters[i, 15]
         norm = math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + q3 * q3)
-        _rotation(q0 / norm, q1 / norm, q2 / norm, q3 / norm, rotation)
+        rotation_of(q0 / norm, q1 / norm, q2 / norm, q3 / norm, rotation)
         xx = yy = packed[20]
         xy = xz = yz = zz = 0.0
         for j in range(3):
@@ -120,13 +120,7 @@ def rasterize_split(
         start = tile_start[tile]
         for position in range(start, tile_start[tile + 1]):
             if (position - start) % _CHECK == _CHECK - 1:
-                open_count = 0
-                for row in range(rows):
-                    if open_rows[row]:
-                        if _finished(state, row, minimum):
-                            open_rows[row] = False
-                        else:
-                            open_count += 1
+                open_count = close_rows(state, open_rows, rows, minimum)
                 if open_count == 0:
                     break
             i = tile_splats[position]
@@ -143,7 +137,7 @@ def rasterize_split(
                     continue
                 dy = np.float32(row) + offset_y
                 remainder = c * dy * dy + log_opacity
-                if not _row_reached(a, b, remainder, x0, dy, cut):
+                if not row_reached(a, b, remainder, x0, dy, cut):
                     continue
                 slope = b * dy
                 row_depth = distance + along_y * dy
