@@ -92,6 +92,16 @@ def field_object(scene, scale: float = 1.0):
     return field
 
 
+def chosen_field(scene):
+    """A field object that the panels work on, in a scene with a camera."""
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    field = field_object(scene)
+    field.neural_render.is_field = True
+    scene.neural_render.field = field
+    return field
+
+
 def nearest_neighbour(depth: np.ndarray) -> np.ndarray:
     """The least depth of the three by three pixels around each."""
     padded = np.pad(depth, 1, mode="edge")

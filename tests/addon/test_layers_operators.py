@@ -8,7 +8,7 @@ import pytest
 
 from neural_render_addon import versions
 from tests.addon.conftest import EXTENSION
-from tests.addon.layers_support import give_frames, read_rgba, render_scene
+from tests.addon.layers_support import chosen_field, give_frames, read_rgba, render_scene
 
 WIDTH, HEIGHT = 16, 12
 
@@ -20,13 +20,7 @@ def field(empty_scene):
     scene.render.engine = "CYCLES"
     scene.cycles.samples = 1
     scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
-    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    scene.collection.objects.link(scene.camera)
-    field = bpy.data.objects.new("Stage", None)
-    scene.collection.objects.link(field)
-    field.neural_render.is_field = True
-    scene.neural_render.field = field
-    return field
+    return chosen_field(scene)
 
 
 def node_count(scene):

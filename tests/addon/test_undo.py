@@ -4,7 +4,7 @@ import bpy
 import pytest
 
 from neural_render_addon import versions
-from tests.addon.layers_support import give_frames
+from tests.addon.layers_support import chosen_field, give_frames
 
 SCENE_SETTINGS = ("camera", "frame_start", "frame_end")
 RENDER_SETTINGS = (
@@ -21,14 +21,7 @@ RENDER_SETTINGS = (
 @pytest.fixture
 def field(connected):
     """A chosen field object in a scene with a camera."""
-    scene = bpy.context.scene
-    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    scene.collection.objects.link(scene.camera)
-    field = bpy.data.objects.new("Stage", None)
-    scene.collection.objects.link(field)
-    field.neural_render.is_field = True
-    scene.neural_render.field = field
-    return field
+    return chosen_field(bpy.context.scene)
 
 
 def snapshot() -> dict[str, object]:
