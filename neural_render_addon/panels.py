@@ -133,6 +133,10 @@ class NEURALRENDER_PT_train_more(NeuralRenderPanel, bpy.types.Panel):
         layout.prop(settings, "device")
         layout.prop(settings, "seed")
         layout.prop(settings, "every_nth_test")
+        layout.prop(settings, "match_colors")
+        row = layout.row()
+        row.active = settings.match_colors
+        row.prop(settings, "color_reference")
         layout.prop(settings, "use_timesteps")
         column = layout.column(align=True)
         column.active = settings.use_timesteps

@@ -186,6 +186,18 @@ class TrainProperties(bpy.types.PropertyGroup):
         default=0,
         min=0,
     )
+    match_colors: BoolProperty(
+        name="Match Colors",
+        description=(
+            "Take out of the footage how its cameras differ in exposure, white balance and vignetting, "
+            "so that the field has one look"
+        ),
+        default=True,
+    )
+    color_reference: StringProperty(
+        name="Reference",
+        description="Name of the camera whose colors count; empty takes what most cameras show",
+    )
     use_timesteps: BoolProperty(name="Limit Timesteps", description="Train on part of the capture only")
     timestep_first: IntProperty(
         name="First Timestep", description="First timestep to train on, from 0", min=0

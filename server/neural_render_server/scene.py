@@ -50,6 +50,8 @@ class SceneInfo:
     finished: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
     metrics: dict[str, Any] | None = None
+    # what was taken out of the cameras' frames before training on them; see training/camera_colors.py
+    camera_colors: dict[str, Any] = field(default_factory=dict)
     encoding: str = "srgb"
     schema_version: int = SCHEMA_VERSION
 

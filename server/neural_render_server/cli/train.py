@@ -39,6 +39,14 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         "--downscale", type=positive_number, metavar="N", help="train at 1/N of the width and height"
     )
     add_split_arguments(parser)
+    parser.add_argument(
+        "--no-match-colors",
+        action="store_true",
+        help="leave differences between the cameras' exposure, white balance and vignetting in",
+    )
+    parser.add_argument(
+        "--color-reference", metavar="CAMERA", help="the camera whose colours count (those of the most)"
+    )
     parser.add_argument("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     parser.add_argument(
         "--set",
@@ -76,6 +84,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             "every_nth_test": arguments.every_nth_test,
             "test_timesteps": arguments.test_timesteps,
             "timesteps": arguments.timesteps,
+            "match_colors": not arguments.no_match_colors,
+            "color_reference": arguments.color_reference,
             "resume": arguments.resume,
             "overwrite": arguments.overwrite,
             "device": arguments.device,

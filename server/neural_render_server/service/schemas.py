@@ -87,6 +87,10 @@ class TrainParams(Request):
     every_nth_test: int | None = None
     test_timesteps: list[int] | None = None
     timesteps: tuple[int, int] | None = None
+    match_colors: bool | None = Field(
+        default=None, description="Take out how the cameras differ in exposure, white balance, vignetting."
+    )
+    color_reference: str | None = Field(default=None, description="The camera whose colours count.")
     resume: bool | None = None
     overwrite: bool | None = None
     device: str | None = None

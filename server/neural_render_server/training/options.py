@@ -21,7 +21,8 @@ class TrainOptions:
 
     The budget is one of ``minutes`` (wall clock, of the steps), ``steps`` (deterministic on the CPU for a
     seed) or ``cpu_seconds`` (of this process, its start included, for comparisons on shared machines);
-    five minutes without any.
+    five minutes without any. ``match_colors`` takes the cameras' differences in colour out while training,
+    relative to the camera ``color_reference``, else to what most cameras show.
     """
 
     capture: str
@@ -38,6 +39,8 @@ class TrainOptions:
     every_nth_test: int | None = None
     test_timesteps: Sequence[int] = ()
     timesteps: tuple[int, int] | None = None
+    match_colors: bool = True
+    color_reference: str | None = None
     resume: bool = False
     overwrite: bool = False
     device: str = "auto"
@@ -123,6 +126,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "test_cameras": (list, tuple),
     "test_timesteps": (list, tuple),
     "timesteps": (list, tuple),
+    "match_colors": (bool,),
+    "color_reference": (str,),
     "resume": (bool,),
     "overwrite": (bool,),
 }

@@ -15,13 +15,15 @@ from ..camera_path import CameraPath, PathFrame
 from ..captures.capture import Capture
 from ..captures.detect import open_capture
 from ..captures.frames import Frames
-from ..errors import Cancelled, CaptureError, SceneError, TrainingError
+from ..errors import Cancelled, CaptureError, OptionError, SceneError, TrainingError
 from ..files import write_bytes, write_json
 from ..methods.base import Method, Report
 from ..methods.registry import get_method, make_config, resolve_device
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, SceneInfo, load_tensors
 from .budget import Budget, TrainingClock
+from .camera_colors import describe
+from .corrected_views import ColorMatching, CorrectedViews
 from .lock import LOCK_NAME, locked
 from .metrics import psnr
 from .options import TrainOptions
@@ -118,7 +120,9 @@ class _Run:
         control: Control,
     ) -> None:
         self.options, self.method = options, method
-        self.capture, self.views, self.scene = capture, views, scene
+        self.capture, self.views, self.scene = capture, CorrectedViews(views), scene
+        reference = _camera_number(capture, options.color_reference)
+        self.matching = ColorMatching(self.views, reference) if options.match_colors else None
         self.on_event, self.control = on_event, control
         self.budget = Budget.from_options(options)
         self.clock = TrainingClock()
@@ -152,6 +156,8 @@ class _Run:
                     "resume with the same options or start anew"
                 )
         load_tensors(self.method, self.scene.checkpoint_file, model, optimizer)
+        if self.matching is not None and "color_matching" in state:
+            self.matching.restore(state["color_matching"])
         self.step = self.kept_step = int(state["step"])
         self.history = list(state["history"])
         self.clock = TrainingClock(
@@ -167,6 +173,8 @@ class _Run:
                 if self.control.is_paused:
                     self._pause()
                 self.control.check()
+                if self.matching is not None and self.matching.advance(self.method, progress):
+                    self._tell_colors()
                 values = self.method.train_step(self.views, progress)
                 self.step += 1
                 if not np.isfinite(values["loss"]):
@@ -236,6 +244,11 @@ class _Run:
         )
         self.on_event(Event("metrics", {"step": self.step, "seconds": self.clock.seconds, **values}))
 
+    def _tell_colors(self) -> None:
+        names = [camera.name or f"camera {number}" for number, camera in enumerate(self.capture.cameras)]
+        found = "; ".join(describe(names, self.views.colors)) or "none differs any more"
+        self.on_event(Event("message", {"level": "info", "message": f"Cameras' colours matched: {found}"}))
+
     def _preview(self, values: dict[str, float]) -> None:
         """Render the preview view beside its truth, and note its PSNR in the history."""
         with self.clock.excluded():
@@ -270,6 +283,7 @@ class _Run:
                     "cpu_seconds": self.clock.cpu_seconds,
                     "start_seconds": self.clock.start_seconds,
                     "history": self.history,
+                    **({} if self.matching is None else {"color_matching": self.matching.to_json()}),
                 },
             )
             self._write_info(finished=False)
@@ -300,6 +314,11 @@ class _Run:
                 finished=finished,
                 history=self.history,
                 metrics=self.metrics,
+                camera_colors={
+                    str(camera.name): dataclasses.asdict(color)
+                    for camera, color in zip(self.capture.cameras, self.views.colors, strict=True)
+                    if not color.is_negligible
+                },
             )
         )
 
@@ -315,6 +334,20 @@ class _Run:
             for index, start in sorted(first.items())
         ]
         write_json(self.scene.cameras_file, CameraPath(frames, self.capture.fps or 24.0).to_json())
+
+
+def _camera_number(capture: Capture, name: str | None) -> int | None:
+    """Raises OptionError where no training view is of the camera."""
+    if name is None:
+        return None
+    trained = sorted({capture.views[index].camera for index in capture.train_indices})
+    names = [capture.cameras[number].name for number in trained]
+    if name not in names:
+        raise OptionError(
+            f"{capture.path}: no training camera is called {name!r}; choose color_reference among "
+            f"{', '.join(str(other) for other in names[:20])}{', ...' if len(names) > 20 else ''}"
+        )
+    return int(trained[names.index(name)])
 
 
 def _json_like(value: Any) -> Any:
