@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,12 +40,18 @@ RECONNECT_PAUSE = 0.5
 class Client:
     """One server, by address and token. Safe to use from several threads, one call each at a time.
 
-    Every call raises ServerUnreachable, WrongToken or ServerError; ``health`` also ApiMismatch.
+    Every call raises ServerUnreachable, WrongToken or ServerError; ``health`` also ApiMismatch. With
+    ``use_tls`` the server must prove itself by ``certificate``, a PEM file, or, where that is empty, by one
+    that this machine trusts.
     """
 
-    def __init__(self, host: str, port: int, token: str) -> None:
+    def __init__(
+        self, host: str, port: int, token: str, use_tls: bool = False, certificate: str = ""
+    ) -> None:
         self.address = f"{host}:{port}"
-        self.base_url = f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+        scheme, place = "https" if use_tls else "http", f"[{host}]" if ":" in host else host
+        self.base_url = f"{scheme}://{place}:{port}/v1"
+        self._certificate = certificate
         self._headers = {"Authorization": f"Bearer {token}"}
         self._local = threading.local()
 
@@ -206,6 +213,7 @@ class Client:
             # A proxy from the environment must not come between Blender and its own machine.
             session.trust_env = False
             session.headers.update(self._headers)
+            session.verify = self._certificate or True
             self._local.session = session
         return session
 
@@ -225,7 +233,16 @@ class Client:
                 f"The server at {self.address} did not answer within {ANSWER_TIMEOUT:.0f} s; "
                 "see its log, or stop and start it in the Server panel"
             ) from error
-        except requests.exceptions.RequestException as error:
+        except requests.exceptions.SSLError as error:
+            raise ServerUnreachable(
+                f"The server at {self.address} could not prove that it is yours ({error}); choose its "
+                "certificate, with this host's name in it, in the add-on's preferences"
+            ) from error
+        except (requests.exceptions.RequestException, OSError) as error:
+            if self._certificate and not os.path.isfile(self._certificate):
+                raise ServerUnreachable(
+                    f"{self._certificate}: there is no such file; choose the certificate in the preferences"
+                ) from error
             raise ServerUnreachable(
                 f"No server answers at {self.address}; press Start Server in the Neural Render tab"
             ) from error

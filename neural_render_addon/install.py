@@ -1,4 +1,4 @@
-"""Install Server: a virtual environment of its own for the server, never Blender's Python. No ``bpy``."""
+"""Install, repair and uninstall the server: an environment of its own, never Blender's Python. No ``bpy``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import IO
 
 from .errors import JobCancelled, ServerProcessError
 from .jobs import Emit, Progress
+from .pip_command import PackageSource, check_source, pip_command
 from .server_process import DETACHED, clean_environment, environment_command, last_line
 
 # The server's ``requires-python``.
@@ -41,8 +42,13 @@ class InstallSettings:
     log_path: Path
     interpreter: str
     own_python: str
-    pip_options: str
+    packages: PackageSource
     may_go_online: bool
+
+    @property
+    def set_aside(self) -> Path:
+        """Where Repair Server keeps the present environment until the new one works."""
+        return self.environment.with_name(self.environment.name + ".before-repair")
 
 
 def python_version(executable: str) -> tuple[int, int] | None:
@@ -89,21 +95,23 @@ def find_python(interpreter: str, own_python: str) -> str:
 def install(settings: InstallSettings, emit: Emit, stopped: Callable[[], bool]) -> Path:
     """Make the environment and install the server into it; returns its ``neural-render`` command.
 
-    An environment that exists is brought up to date. One that fails half way is removed.
+    An environment that exists is brought up to date. A new one that fails half way is removed; pip keeps
+    what it has downloaded, so that the next try is quick.
 
     Raises:
         ServerProcessError: not allowed online, no fitting Python, no space, or pip failed (its log is named).
         JobCancelled: ``stopped()`` turned true.
     """
-    if not settings.may_go_online:
+    if not (settings.may_go_online or settings.packages.is_offline):
         raise ServerProcessError(
             "Blender may not use the internet; enable Preferences > System > Network > Allow Online Access, "
-            "or name an environment that has the server in the add-on's preferences"
+            "or name a folder of wheels, or an environment that has the server, in the add-on's preferences"
         )
     if not (settings.source / "pyproject.toml").is_file():
         raise ServerProcessError(
             f"{settings.source}: the server's source is missing; install the add-on again from its zip"
         )
+    check_source(settings.packages)
     python = find_python(settings.interpreter, settings.own_python)
     had_one = environment_command(settings.environment).is_file()
     try:
@@ -132,25 +140,85 @@ def install(settings: InstallSettings, emit: Emit, stopped: Callable[[], bool]) 
     return command
 
 
+def repair(settings: InstallSettings, emit: Emit, stopped: Callable[[], bool]) -> Path:
+    """Make the environment anew, whatever state it is in; returns its ``neural-render`` command.
+
+    The present one is set aside and comes back where the new one cannot be made.
+
+    Raises:
+        ServerProcessError: as ``install``, or the present environment is in use.
+        JobCancelled: ``stopped()`` turned true.
+    """
+    if settings.set_aside.exists():  # a repair that was killed
+        _remove(settings.environment)
+    elif settings.environment.exists():
+        _rename(settings.environment, settings.set_aside)
+    try:
+        command = install(settings, emit, stopped)
+    except BaseException:
+        _remove(settings.environment)
+        if settings.set_aside.exists():
+            _rename(settings.set_aside, settings.environment)
+        raise
+    shutil.rmtree(settings.set_aside, ignore_errors=True)
+    return command
+
+
+def uninstall(settings: InstallSettings) -> int:
+    """Remove the environment that Install Server made; returns the bytes freed. Jobs and scenes stay.
+
+    Raises:
+        ServerProcessError: there is none, or it is in use.
+    """
+    folders = [folder for folder in (settings.environment, settings.set_aside) if folder.exists()]
+    if not folders:
+        raise ServerProcessError(
+            f"{settings.environment}: no server is installed there; an environment that the preferences name "
+            "is removed where it was made"
+        )
+    size = sum(path.lstat().st_size for folder in folders for path in folder.rglob("*"))
+    for folder in folders:
+        _remove(folder)
+    return size
+
+
+def _remove(folder: Path) -> None:
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise _in_use(folder, error) from error
+
+
+def _rename(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        raise _in_use(folder, error) from error
+
+
+def _in_use(folder: Path, error: OSError) -> ServerProcessError:
+    return ServerProcessError(
+        f"{folder}: cannot be changed ({error.strerror}); stop the server, close other Blenders and try again"
+    )
+
+
 def _pip_install(
     settings: InstallSettings, source: Path, log: IO[str], emit: Emit, stopped: Callable[[], bool]
 ) -> None:
     python = environment_command(settings.environment, "python")
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    command = pip_command(settings.packages, python, source)
     constraints = source / "constraints.txt"
-    expected = 1
-    if constraints.is_file():
-        command += ["--constraint", str(constraints)]
-        expected = max(1, sum("==" in line for line in constraints.read_text("utf-8").splitlines()))
-    command += [*shlex.split(settings.pip_options), str(source)]
+    pinned = constraints.read_text("utf-8").splitlines() if constraints.is_file() else []
+    expected = max(1, sum("==" in line for line in pinned))
     collected = 0
 
     def tell(line: str) -> None:
         nonlocal collected
         if line.startswith("Installing collected"):
             emit(Progress(RESOLVED, None, "Installing the packages"))
-        elif line.startswith(("Collecting", "Downloading")):
-            collected += line.startswith("Collecting")
+        elif line.startswith(("Collecting", "Downloading", "Processing")):
+            collected += not line.startswith("Downloading")
             share = min(1.0, collected / expected)
             emit(Progress(CREATED + share * (RESOLVED - CREATED), None, line[:120]))
 
@@ -198,7 +266,7 @@ def _run(command: list[str], log: IO[str], tell: Callable[[str], None], stopped:
     if process.wait() != 0:
         raise ServerProcessError(
             f"{Path(command[0]).name} failed: {last_line(Path(log.name))} (the whole log is {log.name}; "
-            "check the network and the free disk space, then press Install Server again)"
+            "check the network and the free disk space, then try again)"
         )
 
 

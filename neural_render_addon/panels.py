@@ -59,7 +59,9 @@ class NEURALRENDER_PT_server(NeuralRenderPanel, bpy.types.Panel):
         if install is not None and install.is_running:
             draw_task(layout, context, "install", cancel="neural_render.server_install_cancel")
         elif not is_running:
-            layout.operator("neural_render.server_install", icon="IMPORT")
+            failed = install is not None and bool(install.error)
+            text = "Try to Install Again" if failed else "Install Server"
+            layout.operator("neural_render.server_install", text=text, icon="IMPORT")
             draw_task(layout, context, "install")
 
 

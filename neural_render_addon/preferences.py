@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import bpy
-from bpy.props import IntProperty, StringProperty
+from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from .install import InstallSettings
+from .pip_command import PackageSource
 from .server_process import ServerSettings, default_state_dir
 
 # The extension's own package: one above this one, whatever repository it is installed in.
@@ -43,6 +44,14 @@ class NeuralRenderPreferences(bpy.types.AddonPreferences):
         description="The token of a server started elsewhere; empty takes the running server's own",
         subtype="PASSWORD",
     )
+    certificate: StringProperty(
+        name="Certificate",
+        description=(
+            "Certificate (PEM) of a server on another machine, which is always reached encrypted; empty "
+            "accepts what this machine trusts"
+        ),
+        subtype="FILE_PATH",
+    )
     state_dir: StringProperty(
         name="State Folder",
         description="Where the server keeps its jobs and its address; empty is the user data folder",
@@ -55,6 +64,23 @@ class NeuralRenderPreferences(bpy.types.AddonPreferences):
         ),
         subtype="FILE_PATH",
     )
+    wheels: StringProperty(
+        name="Folder of Wheels",
+        description=(
+            "Install Server takes all packages from the wheels in this folder and needs no internet; empty "
+            "downloads them"
+        ),
+        subtype="DIR_PATH",
+    )
+    torch: EnumProperty(
+        name="Torch",
+        description="Which build of torch Install Server takes",
+        items=(
+            ("AUTO", "Automatic", "CUDA where this machine has an NVIDIA GPU, else the processor's"),
+            ("CPU", "Processor", "The smallest; without a GPU"),
+            ("CUDA", "CUDA", "For NVIDIA GPUs; several gigabytes"),
+        ),
+    )
     pip_options: StringProperty(
         name="Options for pip",
         description="More options for pip in Install Server, for instance another package index",
@@ -64,12 +90,15 @@ class NeuralRenderPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         column = layout.column(heading="Server")
-        for name in ("environment", "host", "port", "token", "state_dir"):
+        for name in ("environment", "host", "port", "token", "certificate", "state_dir"):
             column.prop(self, name)
         column = layout.column(heading="Install")
-        for name in ("interpreter", "pip_options"):
+        for name in ("interpreter", "wheels", "torch", "pip_options"):
             column.prop(self, name)
-        layout.operator("neural_render.server_install", icon="IMPORT")
+        row = layout.row(align=True)
+        row.operator("neural_render.server_install", icon="IMPORT")
+        row.operator("neural_render.server_repair", icon="TOOL_SETTINGS")
+        row.operator("neural_render.server_uninstall_ask", icon="TRASH")
 
 
 def preferences(context: bpy.types.Context) -> NeuralRenderPreferences:
@@ -95,6 +124,7 @@ def server_settings(context: bpy.types.Context) -> ServerSettings:
         installed=folder / "environment",
         log_path=folder / "server.log",
         may_go_online=bpy.app.online_access,
+        certificate=bpy.path.abspath(chosen.certificate) if chosen.certificate else "",
     )
 
 
@@ -107,7 +137,9 @@ def install_settings(context: bpy.types.Context) -> InstallSettings:
         log_path=folder / "install.log",
         interpreter=bpy.path.abspath(chosen.interpreter) if chosen.interpreter else "",
         own_python=sys.executable or "",
-        pip_options=chosen.pip_options,
+        packages=PackageSource(
+            Path(bpy.path.abspath(chosen.wheels)) if chosen.wheels else None, chosen.torch, chosen.pip_options
+        ),
         may_go_online=bpy.app.online_access,
     )
 

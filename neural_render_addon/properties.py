@@ -330,6 +330,22 @@ class TaskState(bpy.types.PropertyGroup):
     frames_done: IntProperty(name="Frames Done", description="Frames that are written")
 
 
+class FindingState(bpy.types.PropertyGroup):
+    """One line of Check Server. ``name`` is what was checked."""
+
+    status: EnumProperty(
+        name="Status",
+        description="Whether it is as it should be",
+        items=(
+            ("OK", "Good", "It is as it should be"),
+            ("WARNING", "Warning", "The work goes, slower or not all of it"),
+            ("ERROR", "Error", "The server cannot work so"),
+        ),
+    )
+    text: StringProperty(name="Found", description="What is there")
+    remedy: StringProperty(name="Remedy", description="What to do about it; empty where all is well")
+
+
 class WindowManagerProperties(bpy.types.PropertyGroup):
     """``WindowManager.neural_render``: what is true only while Blender runs."""
 
@@ -338,6 +354,9 @@ class WindowManagerProperties(bpy.types.PropertyGroup):
     server_version: StringProperty(name="Version", description="Version of the server")
     server_device: StringProperty(name="Device", description="What the server trains and renders on")
     server_memory: FloatProperty(name="Memory", description="The server's memory in gigabytes")
+    findings: CollectionProperty(
+        type=FindingState, name="Findings", description="What Check Server found last"
+    )
     tasks: CollectionProperty(type=TaskState, name="Tasks", description="Running work by name")
 
     def task(self, name: str) -> TaskState:
@@ -355,6 +374,7 @@ CLASSES = (
     RenderProperties,
     SceneProperties,
     TaskState,
+    FindingState,
     WindowManagerProperties,
 )
 

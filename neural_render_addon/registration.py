@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import bpy
 
-from . import panels, panels_composite, panels_layers, panels_time, preferences, properties
+from . import (
+    panels,
+    panels_composite,
+    panels_layers,
+    panels_server,
+    panels_time,
+    preferences,
+    properties,
+)
 from .engine import engine
 from .engine import panels as engine_panels
-from .operators import capture, cg_depth, composite, field_time, render, server, task_operator, train
+from .operators import (
+    capture,
+    cg_depth,
+    composite,
+    field_time,
+    installation,
+    render,
+    server,
+    task_operator,
+    train,
+)
 
 _MODULES = (
     properties,
     preferences,
     server,
+    installation,
     capture,
     train,
     render,
@@ -20,6 +39,7 @@ _MODULES = (
     field_time,
     composite,
     panels,
+    panels_server,
     panels_time,
     panels_layers,
     panels_composite,

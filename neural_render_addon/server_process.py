@@ -37,6 +37,7 @@ class ServerSettings:
 
     ``environment`` is a virtual environment or a ``neural-render`` executable; ``installed`` the
     environment that Install Server makes. ``may_go_online`` is Blender's Allow Online Access.
+    ``certificate`` is the PEM file of a server on another machine.
     """
 
     host: str
@@ -47,6 +48,7 @@ class ServerSettings:
     installed: Path
     log_path: Path
     may_go_online: bool
+    certificate: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -100,26 +102,34 @@ def connect(settings: ServerSettings) -> Connection:
                 f"The server {settings.host} is on another machine; enable Preferences > System > "
                 "Allow Online Access, or use 127.0.0.1"
             )
-        host, port = settings.host, settings.port
         token = settings.token or str((announced or {}).get("token", ""))
+        client = _client(settings, settings.host, settings.port, token, announced)
     elif announced:
-        host, port = str(announced["host"]), int(announced["port"])
         token = settings.token or str(announced["token"])
+        client = _client(settings, str(announced["host"]), int(announced["port"]), token, announced)
     else:
         raise ServerUnreachable("No server is running; press Start Server in the Neural Render tab")
-    client = _client(host, port, token)
     health = client.health()
-    if host in LOOPBACK_HOSTS:
+    if settings.is_local:
         # The server then stays for as long as this Blender lives.
         client.register_client(os.getpid())
     return Connection(client, health)
 
 
-def _client(host: str, port: int, token: str) -> Client:
+def _client(
+    settings: ServerSettings, host: str, port: int, token: str, announced: dict[str, Any] | None
+) -> Client:
+    """Over TLS to another machine, whatever else: the token must not travel in the clear."""
     # Not at the top: 4.5 loads ``requests`` in 0.1 s, which Blender's start would wait for.
     from .client import Client
 
-    return Client(host, port, token)
+    if not settings.is_local:
+        return Client(host, port, token, use_tls=True, certificate=settings.certificate)
+    ours = announced if announced is not None and announced.get("port") == port else {}
+    # A server that listens on all interfaces is here, too.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    certificate = settings.certificate or str(ours.get("certificate", ""))
+    return Client(host, port, token, ours.get("scheme") == "https", certificate)
 
 
 def find_executable(settings: ServerSettings) -> Path:
@@ -191,7 +201,7 @@ def start(settings: ServerSettings, stopped: Callable[[], bool] = lambda: False)
             f"{executable}: cannot be started ({error.strerror}); press Install Server again"
         ) from error
     ready = _wait_until_ready(process, settings.log_path, stopped)
-    client = _client(str(ready["host"]), int(ready["port"]), str(ready["token"]))
+    client = _client(settings, str(ready["host"]), int(ready["port"]), str(ready["token"]), ready)
     health = client.health()
     client.register_client(os.getpid())
     return Connection(client, health)

@@ -1,4 +1,4 @@
-"""Start, stop, find and install the server."""
+"""Start, stop and find the server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import bpy
 
 from .. import server_process
 from ..errors import ServerUnreachable
-from ..install import install
 from ..jobs import Connected, Emit, MethodsListed, Note
-from ..preferences import install_settings, server_settings
-from .task_operator import Stopped, TaskOperator, Work, connect_and_tell, running_task
+from ..preferences import server_settings
+from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 
 
 class NEURALRENDER_OT_server_start(TaskOperator, bpy.types.Operator):
@@ -67,39 +66,7 @@ class NEURALRENDER_OT_server_stop(TaskOperator, bpy.types.Operator):
         context.window_manager.neural_render.server_state = "STOPPED"
 
 
-class NEURALRENDER_OT_server_install(TaskOperator, bpy.types.Operator):
-    """Install the server into an environment of its own, below this extension's user folder (two
-    gigabytes, with CUDA up to six)"""
-
-    bl_idname = "neural_render.server_install"
-    bl_label = "Install Server"
-    task_name = "install"
-
-    def prepare(self, context: bpy.types.Context) -> Work:
-        settings = install_settings(context)
-        return lambda emit, stopped: install(settings, emit, stopped)
-
-    def finish(self, _context: bpy.types.Context, result: Any) -> None:
-        self.report({"INFO"}, f"The server is installed: {result}; now press Start Server")
-
-
-class NEURALRENDER_OT_server_install_cancel(bpy.types.Operator):
-    """End the installation; what was half installed is removed"""
-
-    bl_idname = "neural_render.server_install_cancel"
-    bl_label = "Cancel"
-
-    def execute(self, _context: bpy.types.Context) -> set[str]:
-        operator = running_task("install")
-        if operator is None or not operator.stop():
-            self.report({"ERROR"}, "Nothing is being installed; press Install Server to start")
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-
 CLASSES = (
     NEURALRENDER_OT_server_start,
     NEURALRENDER_OT_server_stop,
-    NEURALRENDER_OT_server_install,
-    NEURALRENDER_OT_server_install_cancel,
 )

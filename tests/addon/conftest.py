@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -195,6 +196,16 @@ def trained(server: RunningServer, tiny: Path, tmp_path_factory: pytest.TempPath
     job = client.job(job.id)
     assert job.state == "done", job.error
     return TrainedScene(scene, job.id)
+
+
+@pytest.fixture
+def preferences(empty_scene: bpy.types.Scene, tmp_path: Path) -> Any:
+    """The add-on's, with a state folder of the test's own and the server of ``server_python()``."""
+    preferences = bpy.context.preferences.addons[EXTENSION].preferences
+    preferences.host, preferences.port, preferences.token = "127.0.0.1", 0, ""
+    preferences.state_dir = str(tmp_path / "state")
+    preferences.environment = str(server_python().parent.parent)
+    return preferences
 
 
 def use_server(server: RunningServer) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import Cancelled, NeuralRenderError
 from ..service.error_bodies import error_code
-from . import capture, compare, evaluate, methods, render, serve, train
+from . import capture, compare, doctor, evaluate, methods, render, serve, train
 from .console import Console
 
-VERBS = (capture, train, evaluate, compare, render, serve, methods)
+VERBS = (capture, train, evaluate, compare, render, serve, methods, doctor)
 
 EXIT_ERROR = 1
 EXIT_CANCELLED = 130  # as a shell says of a program that Ctrl-C ended
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     console = Console(options.json)
     try:
-        options.run(options, console)
+        code: int | None = options.run(options, console)
     except (Cancelled, KeyboardInterrupt):
         console.error("cancelled", "cancelled; what was finished is kept")
         return EXIT_CANCELLED
@@ -53,4 +53,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who read our output has gone, as in `neural-render methods | head -1`.
         sys.stderr.close()
         return EXIT_ERROR
-    return 0
+    return code or 0

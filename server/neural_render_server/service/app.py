@@ -40,10 +40,10 @@ def create_app(context: Context) -> FastAPI:
         # The guard checks the token; this only describes it.
         dependencies=[Depends(HTTPBearer(auto_error=False))],
     )
-    app.add_middleware(Guard, token=context.token)
+    app.add_middleware(Guard, token=context.token, is_remote=context.is_remote)
     for router in (
         system_routes(context),
-        capture_routes(),
+        capture_routes(context),
         job_routes(context),
         render_routes(context),
     ):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ..errors import OptionError
 from .device import DeviceProbe
 from .hub import EventHub
 from .parents import Parents
+from .paths import AllowedPaths
 from .single_frames import SingleFrames
 from .store import JobStore
 from .supervisor import Supervisor
@@ -17,7 +16,10 @@ from .supervisor import Supervisor
 
 @dataclass
 class Context:
-    """``request_stop`` ends the server soon after the present answer."""
+    """``request_stop`` ends the server soon after the present answer.
+
+    ``is_remote`` says that it listens beyond this machine.
+    """
 
     token: str
     store: JobStore
@@ -25,17 +27,7 @@ class Context:
     supervisor: Supervisor
     parents: Parents
     request_stop: Callable[[], None]
+    paths: AllowedPaths = field(default_factory=AllowedPaths)
+    is_remote: bool = False
     device: DeviceProbe = field(default_factory=DeviceProbe)
     frames: SingleFrames = field(default_factory=SingleFrames)
-
-
-def absolute(path: str, what: str) -> Path:
-    """A path of a request. The server's working folder means nothing to a client.
-
-    Raises:
-        OptionError: it is not absolute.
-    """
-    found = Path(path)
-    if not found.is_absolute():
-        raise OptionError(f"{what} {path!r} must be an absolute path on the server's machine")
-    return found

@@ -1,4 +1,4 @@
-"""What every request passes first: loopback host, token, API version, a bounded body."""
+"""What every request passes first: host, origin, token, API version, a bounded body."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ _VERSION_IN_PATH = re.compile(r"/v(\d+)(/|$)")
 class Guard:
     """ASGI middleware that answers what must not reach the service."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, is_remote: bool = False) -> None:
         self._app = app
         self._token = token
+        self._is_remote = is_remote
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,7 +40,10 @@ class Guard:
             return
         try:
             headers = Headers(scope=scope)
-            _check_host(headers)
+            if not self._is_remote:
+                # A name that a web page points here has no certificate of ours: TLS itself keeps it out.
+                _check_host(headers)
+            _check_origin(headers, scope["scheme"])
             _check_version(scope["path"], headers)
             if scope["path"] not in PUBLIC_PATHS:
                 self._check_token(headers)
@@ -77,6 +81,17 @@ def _check_host(headers: Headers) -> None:
     if not _LOOPBACK_HOST.fullmatch(host):
         raise HttpError(
             421, "wrong_host", f"requests for the host {host!r} are refused; address 127.0.0.1 instead"
+        )
+
+
+def _check_origin(headers: Headers, scheme: str) -> None:
+    """Browsers name the page that asks; no page but our own has business here. Programs name none."""
+    origin = headers.get("origin")
+    if origin is not None and origin != f"{scheme}://{headers.get('host', '')}":
+        raise HttpError(
+            403,
+            "wrong_origin",
+            f"requests from the web page {origin!r} are refused; use a program of your own",
         )
 
 

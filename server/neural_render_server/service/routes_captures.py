@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter
 
-from .context import absolute
+from .context import Context
 from .schemas import CapturePoints, InspectCapture, InspectScene, Points
 
 
-def capture_routes() -> APIRouter:
+def capture_routes(context: Context) -> APIRouter:
+    allowed = context.paths.check
     router = APIRouter(tags=["captures and scenes"])
 
     @router.post("/captures/inspect")
@@ -29,7 +30,7 @@ def capture_routes() -> APIRouter:
             test_timesteps=request.test_timesteps or (),
             timesteps=request.timesteps,
         )
-        capture = open_capture(absolute(request.path, "path"), split)
+        capture = open_capture(allowed(request.path, "path"), split)
         if request.downscale is not None:
             smaller = [camera.downscaled(request.downscale) for camera in capture.cameras]
             capture = dataclasses.replace(capture, cameras=smaller)
@@ -40,7 +41,7 @@ def capture_routes() -> APIRouter:
         """The capture's sparse points, at most ``limit`` of them, evenly chosen."""
         from ..captures.detect import open_capture
 
-        points = open_capture(absolute(request.path, "path")).points
+        points = open_capture(allowed(request.path, "path")).points
         if points is None:
             return {"count": 0, "positions": "", "colors": ""}
         total = len(points.positions)
@@ -58,7 +59,7 @@ def capture_routes() -> APIRouter:
         """What scene.json says, and the folder's path."""
         from ..scene import Scene
 
-        path = absolute(request.path, "path")
+        path = allowed(request.path, "path")
         return {**dataclasses.asdict(Scene(path).read_info()), "path": str(path)}
 
     return router

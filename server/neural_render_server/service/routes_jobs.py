@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from .context import Context, absolute
+from .context import Context
 from .error_bodies import HttpError
 from .jobs import Job
+from .paths import AllowedPaths
 from .render_params import RenderParams
 from .schemas import JobAnswer, JobRequest, Jobs, TrainParams, TrainRequest
 
@@ -27,9 +28,9 @@ def job_routes(context: Context) -> APIRouter:
         """Queue a training or a rendering; its parameters are checked first."""
         params = request.params.model_dump(mode="json", exclude_unset=True)
         if isinstance(request, TrainRequest):
-            check_training(request.params, params)
+            check_training(request.params, params, context.paths)
         else:
-            check_rendering(request.params)
+            check_rendering(request.params, context.paths)
         return supervisor.submit(request.kind, params, request.client_id).to_json()
 
     @router.get("", response_model=Jobs)
@@ -94,7 +95,7 @@ def job_routes(context: Context) -> APIRouter:
     return router
 
 
-def check_training(params: TrainParams, given: dict[str, Any]) -> None:
+def check_training(params: TrainParams, given: dict[str, Any], paths: AllowedPaths) -> None:
     """
     Raises:
         NeuralRenderError: what can be told before the training starts.
@@ -102,26 +103,26 @@ def check_training(params: TrainParams, given: dict[str, Any]) -> None:
     from ..methods.registry import get_method, make_config
     from ..training.options import TrainOptions
 
-    absolute(params.scene, "scene")
-    if not absolute(params.capture, "capture").exists():
+    paths.check(params.scene, "scene")
+    if not paths.check(params.capture, "capture").exists():
         raise HttpError(400, "capture", f"{params.capture}: there is no such file or folder; check the path")
     options = TrainOptions.from_json(given)
     make_config(get_method(options.method), options.preset, options.options)
 
 
-def check_rendering(params: RenderParams) -> None:
+def check_rendering(params: RenderParams, paths: AllowedPaths) -> None:
     """
     Raises:
         NeuralRenderError: what can be told before the rendering starts.
     """
     from ..scene import Scene
 
-    absolute(params.out, "out")
+    paths.check(params.out, "out")
     if isinstance(params.cameras, str):
-        absolute(params.cameras, "cameras")
-    params.camera_path()
+        paths.check(params.cameras, "cameras")
+    paths.check_frames(params.camera_path())
     params.options()
-    Scene(absolute(params.scene, "scene")).read_info()
+    Scene(paths.check(params.scene, "scene")).read_info()
 
 
 def finished_frame(job: Job, name: str) -> Path:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +19,17 @@ import uvicorn
 from .. import __version__
 from ..errors import ServiceError
 from . import API_VERSION
+from .announced import answers, call
 from .app import create_app
 from .context import Context
 from .hub import EventHub
 from .parents import Parents
+from .paths import AllowedPaths
 from .state import ServerInfo, StateFolder, default_state_dir
 from .store import JobStore
 from .supervisor import STOP_SECONDS, Supervisor
 
-# Only this machine: who would serve another machine tunnels to it (ssh -L).
+# Only this machine. Another one needs TLS, or a tunnel (ssh -L).
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 _PARENT_POLL_SECONDS = 2.0
@@ -48,6 +48,13 @@ class ServeOptions:
     state_dir: Path | None = None
     parent_pids: Sequence[int] = ()
     stay: bool = False
+    allowed_roots: Sequence[Path] = ()
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        return self.host not in LOOPBACK_HOSTS
 
 
 def serve(options: ServeOptions) -> None:
@@ -57,21 +64,23 @@ def serve(options: ServeOptions) -> None:
         ServiceError: it cannot start.
     """
     parents = Parents(options.parent_pids)
+    paths = AllowedPaths.of(options.allowed_roots)
+    check_exposure(options)
     state = StateFolder(options.state_dir or default_state_dir())
     state.prepare()
     running = _take_or_find(state)
     if running is not None:
         for pid in options.parent_pids:
-            _call(running, "/v1/clients", {"pid": pid})
+            call(running, "/v1/clients", {"pid": pid})
         print(running.ready_line(already_running=True), flush=True)
         return
     try:
-        _run(options, state, parents)
+        _run(options, state, parents, paths)
     finally:
         state.unlock()
 
 
-def _run(options: ServeOptions, state: StateFolder, parents: Parents) -> None:
+def _run(options: ServeOptions, state: StateFolder, parents: Parents, paths: AllowedPaths) -> None:
     listener = _listen(options.host, options.port)
     store = JobStore(state.database)
     hub = EventHub()
@@ -83,13 +92,15 @@ def _run(options: ServeOptions, state: StateFolder, parents: Parents) -> None:
         os.getpid(),
         __version__,
         API_VERSION,
+        "https" if options.tls_certificate else "http",
+        str(options.tls_certificate.absolute()) if options.tls_certificate else "",
     )
     server: _Server
 
     def request_stop() -> None:
         server.should_exit = True
 
-    context = Context(info.token, store, hub, supervisor, parents, request_stop)
+    context = Context(info.token, store, hub, supervisor, parents, request_stop, paths, options.is_remote)
     config = uvicorn.Config(
         create_app(context),
         log_level="warning",
@@ -97,6 +108,8 @@ def _run(options: ServeOptions, state: StateFolder, parents: Parents) -> None:
         server_header=False,
         timeout_keep_alive=_KEEPALIVE_SECONDS,
         timeout_graceful_shutdown=2,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
     )
     server = _Server(config, context, state, info)
     if parents and not options.stay:
@@ -139,8 +152,6 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if host not in LOOPBACK_HOSTS:
-        raise ServiceError(f"host {host!r} is not this machine; choose of {', '.join(LOOPBACK_HOSTS)}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     if sys.platform != "win32":  # on Windows it would let two servers share a port
@@ -156,6 +167,34 @@ def _listen(host: str, port: int) -> socket.socket:
             "choose another with --port, or leave --port out for a free one"
         ) from error
     return listener
+
+
+def check_exposure(options: ServeOptions) -> None:
+    """What a server beyond loopback must have: encryption, and the folders it may touch.
+
+    Raises:
+        ServiceError: it lacks one, or the certificate and key cannot be used.
+    """
+    if options.is_remote and not options.tls_certificate:
+        raise ServiceError(
+            f"host {options.host!r} can be reached from other machines, which needs encryption; give "
+            "--tls-cert and --tls-key, or leave --host out and tunnel with ssh -L"
+        )
+    if options.is_remote and not options.allowed_roots:
+        raise ServiceError(
+            f"host {options.host!r} can be reached from other machines; name the folders that they may use "
+            "with --allow-root"
+        )
+    if (options.tls_certificate is None) != (options.tls_key is None):
+        raise ServiceError("--tls-cert and --tls-key belong together; give both")
+    if options.tls_certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.tls_certificate, options.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ServiceError(
+                f"{options.tls_certificate}: the certificate and its key cannot be used ({error}); make them "
+                "as docs/security.md says"
+            ) from error
 
 
 def _watch(parents: Parents, request_stop: object) -> None:
@@ -174,7 +213,7 @@ def _take_or_find(state: StateFolder) -> ServerInfo | None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not state.lock():
         info = state.read_server()
-        if info is not None and _answers(info):
+        if info is not None and answers(info):
             return info
         if time.monotonic() > deadline:
             held_by = f" (process {info.pid})" if info else ""
@@ -184,26 +223,3 @@ def _take_or_find(state: StateFolder) -> ServerInfo | None:
             )
         time.sleep(0.2)
     return None
-
-
-def _answers(info: ServerInfo) -> bool:
-    try:
-        _call(info, "/v1/health")
-    except ServiceError:
-        return False
-    return True
-
-
-def _call(info: ServerInfo, path: str, body: dict[str, int] | None = None) -> None:
-    request = urllib.request.Request(
-        info.url + path,
-        None if body is None else json.dumps(body).encode(),
-        {"Authorization": f"Bearer {info.token}", "Content-Type": "application/json"},
-    )
-    # Loopback: a proxy of the environment has no part in it.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=5.0):
-            pass
-    except (urllib.error.URLError, OSError) as error:
-        raise ServiceError(f"the running server at {info.url} refused {path} ({error}); stop it") from error

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..camera_path import PathFrame
 from ..errors import OptionError
 from ..optics import BlurSampling
+from .paths import AllowedPaths
 from .schemas import RenderFrame
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class SingleFrames:
         self._lock = threading.Lock()
         self._scenes: OrderedDict[Path, tuple[int, FrameRenderer]] = OrderedDict()
 
-    def render(self, request: RenderFrame) -> EncodedFrame:
+    def render(self, request: RenderFrame, paths: AllowedPaths) -> EncodedFrame:
         """
         Raises:
             NeuralRenderError: the scene, the camera or an option is no good.
@@ -54,6 +55,7 @@ class SingleFrames:
         from ..rendering.passes import PassOptions
 
         frame = PathFrame.from_json(request.camera, {}, request.time, "", "camera")
+        paths.check_frame(frame)
         sampling = BlurSampling(request.samples, request.seed)
         crop = request.crop.model_dump() if request.crop else None
         options = PassOptions.from_json(request.passes, crop, request.background)

@@ -18,7 +18,10 @@ STATE_DIR_VARIABLE = "NEURAL_RENDER_STATE_DIR"
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """How to reach a running server: the content of ``server.json`` and of the ready line."""
+    """How to reach a running server: the content of ``server.json`` and of the ready line.
+
+    ``scheme`` is ``http`` on loopback and ``https`` beyond it, with the PEM file ``certificate``.
+    """
 
     host: str
     port: int
@@ -26,11 +29,14 @@ class ServerInfo:
     pid: int
     version: str
     api_version: int
+    scheme: str = "http"
+    certificate: str = ""
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        """The address from this machine, also where the server listens on all of its interfaces."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def ready_line(self, already_running: bool = False) -> str:
         """The one JSON line that ``neural-render serve`` prints."""
@@ -98,6 +104,13 @@ class StateFolder:
             return False
         self._lock_file = lock_file
         return True
+
+    def is_locked(self) -> bool:
+        """Whether a server, or the last worker of one, holds the folder."""
+        if not self.lock():
+            return True
+        self.unlock()
+        return False
 
     @property
     def lock_files(self) -> tuple[int, ...]:
