@@ -137,12 +137,12 @@ def _common(
 
 def _robust_fit(pairs: ColorPairs, counts: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> FloatArray:
     """(3, C, 4) unknowns of each channel and camera, of the pairs that agree with the most."""
-    possible = known[pairs.cameras].all(axis=1)
+    possible: npt.NDArray[np.bool_] = np.all(known[pairs.cameras], axis=1)
     kept = possible.copy()
     for _ in range(ROUNDS):
         unknowns = np.stack([_solve_channel(pairs, channel, kept, counts) for channel in range(3)])
         residual = np.abs(_differences(pairs, unknowns)).max(axis=-1)
-        kept[:] = possible & (residual <= max(NOISE, OUTLIER * np.median(residual[kept])))
+        kept = possible & (residual <= max(NOISE, OUTLIER * np.median(residual[kept])))
     return unknowns
 
 
