@@ -10,10 +10,10 @@ from typing import Any
 
 import bpy
 
-from . import versions
 from .camera import uniform_scale
 from .errors import AddonError
 from .fields import file_stem, output_folder
+from .temporary_settings import image_format, temporarily
 
 # The frame number that a renderer puts before the ending: ``0001.exr``, ``cg_0001.exr``.
 _FRAME_NUMBER = re.compile(r"(\d+)$")
@@ -80,7 +80,7 @@ def depth_settings(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> I
     One sample is enough: Cycles writes the depth of a pixel's first sample. A threshold of 0 gives CG fainter
     than the artist's threshold a depth, too.
     """
-    render, image = scene.render, scene.render.image_settings
+    render = scene.render
     changes: list[tuple[Any, dict[str, Any]]] = [
         (render, {"film_transparent": True, "use_compositing": False, "use_sequencer": False}),
         (render, {"use_file_extension": True, "use_border": False, "filepath": render.filepath}),
@@ -90,26 +90,8 @@ def depth_settings(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> I
     cycles = getattr(scene, "cycles", None)  # absent while the Cycles add-on is off
     if cycles is not None:
         changes.append((cycles, {"samples": 1, "use_denoising": False, "use_adaptive_sampling": False}))
-    names = ["file_format", "color_mode", "color_depth", "exr_codec"]
-    if versions.IS_5:
-        names.insert(0, "media_type")
-    image_before = {name: getattr(image, name) for name in names}
-    before = [(owner, {name: getattr(owner, name) for name in values}) for owner, values in changes]
-    try:
-        for owner, values in changes:
-            for name, value in values.items():
-                setattr(owner, name, value)
-        versions.set_image_format(image, "OPEN_EXR_MULTILAYER")
-        image.color_depth, image.exr_codec = "32", "ZIP"
+    with image_format(scene, "OPEN_EXR_MULTILAYER", "RGBA", "32"), temporarily(changes):
         yield
-    finally:
-        for name, value in image_before.items():
-            # the depth of a video's codec may not be among those of the file format
-            with contextlib.suppress(TypeError):
-                setattr(image, name, value)
-        for owner, values in reversed(before):
-            for name, value in values.items():
-                setattr(owner, name, value)
 
 
 def render_depth(

@@ -15,7 +15,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import method_choices
+from . import method_choices, properties_capture
 from .timing import FieldTiming, TimeMapping
 
 TIME_MAPPINGS = (
@@ -306,6 +306,11 @@ class SceneProperties(bpy.types.PropertyGroup):
     )
     train: PointerProperty(type=TrainProperties, name="Train", description="Settings of Train Scene")
     render: PointerProperty(type=RenderProperties, name="Render", description="Settings of Render Frames")
+    capture: PointerProperty(
+        type=properties_capture.CaptureProperties,
+        name="Capture",
+        description="Settings of Render Capture and Capture Tracked Clip",
+    )
 
 
 class TaskState(bpy.types.PropertyGroup):
@@ -369,6 +374,7 @@ class WindowManagerProperties(bpy.types.PropertyGroup):
 
 
 CLASSES = (
+    *properties_capture.CLASSES,
     FieldProperties,
     TrainProperties,
     RenderProperties,

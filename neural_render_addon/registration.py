@@ -5,7 +5,9 @@ from __future__ import annotations
 import bpy
 
 from . import (
+    menus,
     panels,
+    panels_capture,
     panels_composite,
     panels_layers,
     panels_server,
@@ -22,6 +24,8 @@ from .operators import (
     field_time,
     installation,
     render,
+    render_capture,
+    rig,
     server,
     task_operator,
     train,
@@ -33,6 +37,8 @@ _MODULES = (
     server,
     installation,
     capture,
+    rig,
+    render_capture,
     train,
     render,
     cg_depth,
@@ -40,6 +46,7 @@ _MODULES = (
     composite,
     panels,
     panels_server,
+    panels_capture,
     panels_time,
     panels_layers,
     panels_composite,
@@ -53,14 +60,14 @@ def register() -> None:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
     properties.register()
-    capture.register()
+    menus.register()
     engine.register()
 
 
 def unregister() -> None:
     task_operator.stop_all(bpy.context)
     engine.unregister()
-    capture.unregister()
+    menus.unregister()
     properties.unregister()
     for module in reversed(_MODULES):
         for cls in reversed(module.CLASSES):

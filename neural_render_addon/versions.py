@@ -161,6 +161,17 @@ def erode_node(tree: bpy.types.NodeTree, radius: int) -> bpy.types.Node:
     return node
 
 
+# Materials
+
+
+def node_material(name: str) -> bpy.types.Material:
+    """A new material that shades by its nodes: in 5.x all do."""
+    material = bpy.data.materials.new(name)
+    if not IS_5:
+        material.use_nodes = True
+    return material
+
+
 # Rendering and the sequencer
 
 

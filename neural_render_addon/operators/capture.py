@@ -196,26 +196,8 @@ def capture_path(path: str) -> str:
     return str(chosen)
 
 
-def menu_import(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    self.layout.operator(NEURALRENDER_OT_import_capture.bl_idname, text="Neural Render Capture")
-
-
-def menu_export(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    self.layout.operator(NEURALRENDER_OT_export_rig.bl_idname, text="Neural Render Rig (.json)")
-
-
 CLASSES = (
     NEURALRENDER_OT_import_capture,
     NEURALRENDER_OT_open_scene,
     NEURALRENDER_OT_export_rig,
 )
-
-
-def register() -> None:
-    bpy.types.TOPBAR_MT_file_import.append(menu_import)
-    bpy.types.TOPBAR_MT_file_export.append(menu_export)
-
-
-def unregister() -> None:
-    bpy.types.TOPBAR_MT_file_export.remove(menu_export)
-    bpy.types.TOPBAR_MT_file_import.remove(menu_import)

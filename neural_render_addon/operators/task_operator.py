@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import bpy
 
 from .. import method_choices
-from ..errors import AddonError
+from ..errors import AddonError, JobCancelled
 from ..jobs import (
     Connected,
     Emit,
@@ -101,7 +101,7 @@ class TaskOperator:
                 if outcome is not None:
                     return outcome
         except AddonError as error:
-            return self._end(context, Failed(str(error)))
+            return self._end(context, _failed(error))
         finally:
             self._release(context)
         return {"CANCELLED"}
@@ -118,7 +118,7 @@ class TaskOperator:
         try:
             self._steps = self.steps(context)
         except AddonError as error:
-            outcome = self._end(context, Failed(str(error)))
+            outcome = self._end(context, _failed(error))
             self._release(context)
             return outcome
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
@@ -131,7 +131,7 @@ class TaskOperator:
         try:
             outcome = self._tick(context)
         except AddonError as error:
-            outcome = self._end(context, Failed(str(error)))
+            outcome = self._end(context, _failed(error))
         if outcome is None:
             return {"PASS_THROUGH"}
         self._release(context)
@@ -213,6 +213,10 @@ class TaskOperator:
         self.finish_early(context)
         self.report({"WARNING" if failure.was_cancelled else "ERROR"}, failure.text)
         return {"CANCELLED"}
+
+
+def _failed(error: AddonError) -> Failed:
+    return Failed(str(error), was_cancelled=isinstance(error, JobCancelled))
 
 
 def connect_and_tell(settings: ServerSettings, emit: Emit) -> Connection:

@@ -23,9 +23,12 @@ def our_classes():
 
 
 def menu_entries():
-    menus = (bpy.types.TOPBAR_MT_file_import, bpy.types.TOPBAR_MT_file_export)
+    names = ("TOPBAR_MT_file_import", "TOPBAR_MT_file_export", "VIEW3D_MT_add", "TOPBAR_MT_render")
     return [
-        entry.__module__ for menu in menus for entry in menu.draw._draw_funcs if EXTENSION in entry.__module__
+        entry.__module__
+        for name in names
+        for entry in getattr(bpy.types, name).draw._draw_funcs
+        if EXTENSION in entry.__module__
     ]
 
 
@@ -73,7 +76,7 @@ def test_every_property_and_operator_explains_itself(empty_scene):
 
 def test_disabling_leaves_nothing_behind(empty_scene):
     assert our_classes()
-    assert len(menu_entries()) == 2
+    assert len(menu_entries()) == 4
     bpy.ops.preferences.addon_disable(module=EXTENSION)
     try:
         assert our_classes() == set()
