@@ -135,6 +135,7 @@ class NEURALRENDER_PT_train_more(NeuralRenderPanel, bpy.types.Panel):
         layout.prop(settings, "device")
         layout.prop(settings, "seed")
         layout.prop(settings, "every_nth_test")
+        layout.prop(settings, "transfer")
         layout.prop(settings, "match_colors")
         row = layout.row()
         row.active = settings.match_colors

@@ -35,6 +35,15 @@ DEVICES = (
     ("cuda", "CUDA", "The server's NVIDIA GPU"),
 )
 
+TRANSFERS = (
+    ("AUTO", "As the File Says", "Ordinary video, or HLG or PQ where the file is marked so"),
+    ("SLOG3", "S-Log3", "Sony S-Log3 in S-Gamut3.Cine"),
+    ("VLOG", "V-Log", "Panasonic V-Log in V-Gamut"),
+    ("LOGC3", "LogC3", "ARRI LogC3 in Wide Gamut 3, exposure index 800"),
+    ("HLG", "HLG", "Hybrid log-gamma in Rec.2020, in a file that does not say so"),
+    ("PQ", "PQ", "Perceptual quantiser in Rec.2020, in a file that does not say so"),
+)
+
 STATES = (
     ("UNKNOWN", "Not connected", "Nobody has asked yet"),
     ("STARTING", "Starting", "The server is starting"),
@@ -197,6 +206,11 @@ class TrainProperties(bpy.types.PropertyGroup):
     color_reference: StringProperty(
         name="Reference",
         description="Name of the camera whose colors count; empty takes what most cameras show",
+    )
+    transfer: EnumProperty(
+        name="Footage",
+        description="How log footage was recorded; HLG, PQ and ordinary video say so themselves",
+        items=TRANSFERS,
     )
     use_timesteps: BoolProperty(name="Limit Timesteps", description="Train on part of the capture only")
     timestep_first: IntProperty(

@@ -201,6 +201,8 @@ def train_params(context: bpy.types.Context, field: bpy.types.Object, resume: bo
         params["test_cameras"] = names
     if settings.every_nth_test:
         params["every_nth_test"] = settings.every_nth_test
+    if settings.transfer != "AUTO":
+        params["transfer"] = settings.transfer.lower()
     params["match_colors"] = settings.match_colors
     if settings.match_colors and settings.color_reference.strip():
         params["color_reference"] = settings.color_reference.strip()

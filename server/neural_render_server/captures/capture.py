@@ -68,8 +68,9 @@ class Capture:
     ``times[k]`` is timestep ``k`` in seconds from the capture's start. ``is_test`` marks, per view,
     what is held out: such a view never reaches training. ``near_far`` are per-camera depth bounds
     (C, 2) where the format states them. ``picture_areas`` are per camera (left, top, right, bottom) of
-    the part of the frame that was filmed, where black bars surround it. ``warnings`` are sentences for
-    the user about what was skipped or repaired.
+    the part of the frame that was filmed, where black bars surround it. ``transfer`` names the curve (of
+    ``transfer.LOG_CURVES``) that its videos were recorded with where they do not say. ``warnings`` are
+    sentences for the user about what was skipped or repaired.
     """
 
     path: Path
@@ -83,6 +84,7 @@ class Capture:
     near_far: npt.NDArray[np.float64] | None = None
     has_alpha: bool = False
     picture_areas: Sequence[tuple[int, int, int, int] | None] | None = None
+    transfer: str | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
 
     @property

@@ -23,6 +23,7 @@ from ..errors import CaptureError
 from .capture import Capture, View
 from .checks import MAX_IMAGE_SIDE, rigid_pose, scaled_to_photo, uniform_times
 from .letterbox import Area, in_letterbox
+from .pixels import as_bytes
 from .sequences import Sequence, image_sequence, synchronised, video_sequence
 from .timestamps import read_timestamps
 from .video import is_video
@@ -225,7 +226,7 @@ def _as_recorded(
     stated = f"{name}: calibrated at {calibrated.width}x{calibrated.height}, recorded at {size[0]}x{size[1]}"
     place = f"{where}, camera {name}"
     if min(calibrated.width, calibrated.height) > 0:
-        boxed = in_letterbox(calibrated, sequence.pixels(0))
+        boxed = in_letterbox(calibrated, as_bytes(sequence.pixels(0)))
         if boxed is not None:
             camera, area = boxed
             return (

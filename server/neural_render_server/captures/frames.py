@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from ..errors import CaptureError
 from .capture import Capture, CropSource, VideoSource, View
-from .image import read_image, read_mask
+from .image import is_deep_image, read_image, read_mask
 from .picture import read_crop
+from .pixels import Pixels, as_bytes, as_float, from_float
 from .store import MemoryStore, PlaneStore, SpoolStore
 from .undistort import Undistorter, pinhole_of
-from .video import VideoReader
+from .video import VideoReader, probe_video
 
 Report = Callable[[str, float], None]
 
@@ -69,6 +70,7 @@ class Frames:
         self.points = capture.points
         self.near_far = capture.near_far
         self._camera_masks: dict[int, npt.NDArray[np.bool_]] = {}
+        self._is_deep = _deep_cameras(capture, self._views)
         self.bytes_needed = sum(self._view_bytes(view) for view in self._views)
         self.is_spooled = self.bytes_needed > memory_limit
         self._store: PlaneStore
@@ -97,9 +99,17 @@ class Frames:
         """Drop the frames and their spool; nothing can be read afterwards."""
         self._store.close()
 
-    def rgb(self, index: int) -> npt.NDArray[np.uint8]:
+    @property
+    def beyond_white(self) -> bool:
+        """Whether some camera's footage may hold light brighter than white."""
+        return any(self._is_deep.values())
+
+    def rgb(self, index: int) -> Pixels:
         """(H, W, 3) sRGB-encoded, straight (not premultiplied), read-only."""
-        return self._plane(index, _COLOR).reshape(*self._shape(index), 3)
+        plane, shape = self._plane(index, _COLOR), (*self._shape(index), 3)
+        if self._is_deep[int(self.camera_indices[index])]:
+            return plane.view(np.uint16).reshape(shape)
+        return plane.reshape(shape)
 
     def alpha(self, index: int) -> npt.NDArray[np.uint8] | None:
         """(H, W), read-only, or None where the capture has no alpha."""
@@ -122,7 +132,8 @@ class Frames:
 
     def _view_bytes(self, view: View) -> int:
         camera = self.cameras[view.camera]
-        return camera.width * camera.height * (3 + self.has_alpha + (view.mask is not None))
+        color = 6 if self._is_deep[view.camera] else 3
+        return camera.width * camera.height * (color + self.has_alpha + (view.mask is not None))
 
     def _decode(self, capture: Capture, downscale: float, report: Report) -> None:
         done, reported = 0, 0.0
@@ -134,7 +145,7 @@ class Frames:
                 undistorter.mask.flags.writeable = False
                 self._camera_masks[camera_index] = undistorter.mask
             own = [index for index, view in enumerate(self._views) if view.camera == camera_index]
-            for index, pixels in _decoded(self._views, own):
+            for index, pixels in _decoded(self._views, own, capture.transfer):
                 view = self._views[index]
                 if pixels.shape[:2] != (camera.height, camera.width):
                     raise CaptureError(
@@ -149,21 +160,40 @@ class Frames:
                     reported = now
                     report(f"Decoding frames, {done} of {len(self._views)}", done / len(self._views))
 
-    def _keep(self, index: int, undistorter: Undistorter, pixels: npt.NDArray[np.uint8]) -> None:
+    def _keep(self, index: int, undistorter: Undistorter, pixels: Pixels) -> None:
         if not self.has_alpha:
             pixels = pixels[..., :3]
         pixels = undistorter.apply(pixels)
-        self._store.put(3 * index + _COLOR, pixels[..., :3].copy())
+        color = pixels[..., :3].copy()
+        if (color.dtype == np.uint16) != self._is_deep[self._views[index].camera]:
+            color = from_float(as_float(color), self._is_deep[self._views[index].camera])
+        self._store.put(3 * index + _COLOR, color.reshape(-1).view(np.uint8))
         if self.has_alpha:
             opaque = np.full(pixels.shape[:2], 255, dtype=np.uint8)
-            self._store.put(3 * index + _ALPHA, pixels[..., 3].copy() if pixels.shape[2] == 4 else opaque)
+            self._store.put(3 * index + _ALPHA, as_bytes(pixels[..., 3]) if pixels.shape[2] == 4 else opaque)
         mask_path = self._views[index].mask
         if mask_path is not None:
             mask = undistorter.apply_mask(read_mask(mask_path), mask_path)
             self._store.put(3 * index + _MASK, mask.view(np.uint8))
 
 
-def _decoded(views: Sequence[View], indices: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+def _deep_cameras(capture: Capture, views: Sequence[View]) -> dict[int, bool]:
+    """Camera index -> whether its frames have more than 8 bits, by the header of its first."""
+    deep: dict[int, bool] = {}
+    for view in views:
+        if view.camera in deep:
+            continue
+        if isinstance(view.source, VideoSource):
+            info = probe_video(view.source.path)
+            deep[view.camera] = info.bits > 8 or (capture.transfer or info.transfer) is not None
+        else:
+            deep[view.camera] = is_deep_image(view.source.path)
+    return deep
+
+
+def _decoded(
+    views: Sequence[View], indices: Sequence[int], transfer: str | None
+) -> Iterator[tuple[int, Pixels]]:
     """(index, pixels) of the views, images one by one, each video in one pass."""
     by_video: dict[Path, list[int]] = {}
     for index in indices:
@@ -176,7 +206,7 @@ def _decoded(views: Sequence[View], indices: Sequence[int]) -> Iterator[tuple[in
             yield index, read_image(source.path)
     for path, own in by_video.items():
         own.sort(key=lambda index: _frame_number(views[index]))
-        with VideoReader(path) as reader:
+        with VideoReader(path, transfer=transfer) as reader:
             yield from zip(own, reader.read([_frame_number(views[index]) for index in own]), strict=True)
 
 

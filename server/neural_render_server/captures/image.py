@@ -1,4 +1,4 @@
-"""Reading still images: 8 bits a channel, RGB or RGBA, rows from the top."""
+"""Reading still images: RGB or RGBA, rows from the top, 8 bits a channel or the 16 of ``pixels``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import CaptureError
+from .exr_image import EXR_SUFFIX, exr_header, read_exr_linear
+from .pixels import Pixels, as_float, from_float
+from .transfer import linear_to_srgb
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", EXR_SUFFIX)
+
+# A picture of more pixels is a damaged header, or meant to fill the memory.
+Image.MAX_IMAGE_PIXELS = 2**31
+
+_PNG_DEPTH_AT, _TIFF_BITS = 24, 258
 
 
 def is_image(path: Path) -> bool:
@@ -26,6 +34,8 @@ def image_header(path: Path) -> tuple[int, int, bool]:
     Raises:
         CaptureError: the file is no readable image.
     """
+    if path.suffix.lower() == EXR_SUFFIX:
+        return exr_header(path)
     try:
         with Image.open(path) as image:
             has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
@@ -34,12 +44,30 @@ def image_header(path: Path) -> tuple[int, int, bool]:
         raise CaptureError(f"{path}: the image cannot be read; replace or remove the file") from error
 
 
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) RGB or (H, W, 4) straight RGBA; 16-bit images are rounded to 8 bits.
+def is_deep_image(path: Path) -> bool:
+    """Whether the file has more than 8 bits a channel, by its header."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".png":
+            with path.open("rb") as file:
+                return file.read(_PNG_DEPTH_AT + 1)[_PNG_DEPTH_AT:] == b"\x10"
+        if suffix in (".tif", ".tiff"):
+            with Image.open(path) as image:
+                bits = image.tag_v2.get(_TIFF_BITS, (8,)) if hasattr(image, "tag_v2") else (8,)
+                return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CaptureError(f"{path}: the image cannot be read; replace or remove the file") from error
+    return suffix == EXR_SUFFIX
+
+
+def read_image(path: Path) -> Pixels:
+    """(H, W, 3) RGB or (H, W, 4) straight RGBA, sRGB-encoded; what is floating point is linear in the file.
 
     Raises:
-        CaptureError: the file is no readable image, or is not 8 or 16 bits a channel.
+        CaptureError: the file is no readable image.
     """
+    if path.suffix.lower() == EXR_SUFFIX:
+        return _encoded(read_exr_linear(path))
     try:
         encoded = np.fromfile(path, dtype=np.uint8)  # cv2.imread cannot open some paths on Windows
         pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
@@ -47,16 +75,25 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         raise CaptureError(f"{path}: the image cannot be read; replace or remove the file") from error
     if pixels is None:
         raise CaptureError(f"{path}: the image cannot be read; replace or remove the file")
-    if pixels.dtype == np.uint16:
-        pixels = np.rint(pixels / 257.0).astype(np.uint8)
-    if pixels.dtype != np.uint8:
+    if pixels.dtype not in (np.uint8, np.uint16, np.float32):
         raise CaptureError(
-            f"{path}: the image has {pixels.dtype} pixels; 8 and 16 bits a channel can be used"
+            f"{path}: the image has {pixels.dtype} pixels; 8, 16 and 32-bit float channels can be used"
         )
     if pixels.ndim == 2:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
-    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return np.asarray(cv2.cvtColor(pixels, code))
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    else:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    if pixels.dtype == np.float32:
+        return _encoded(np.nan_to_num(np.asarray(pixels, dtype=np.float32), posinf=65504.0, neginf=0.0))
+    if pixels.dtype == np.uint16:
+        return from_float(pixels.astype(np.float32) / np.float32(65535.0), deep=True)
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+def _encoded(linear: npt.NDArray[np.float32]) -> Pixels:
+    """Linear (H, W, 3 or 4) as ``pixels``."""
+    encoded = np.concatenate([linear_to_srgb(linear[..., :3]), linear[..., 3:]], axis=-1)
+    return from_float(encoded, deep=True)
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
@@ -66,4 +103,4 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
         CaptureError: as ``read_image``.
     """
     pixels = read_image(path)
-    return np.asarray(pixels[..., :3].max(axis=-1) >= 128)
+    return np.asarray(as_float(pixels[..., :3]).max(axis=-1) >= 0.5)

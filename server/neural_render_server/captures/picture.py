@@ -12,11 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ..cameras import Camera
 from .capture import Capture, CropSource, View
 from .image import image_header, is_image, read_image
+from .pixels import Pixels
 
 # Edge of a tile in pixels.
 TILE = 1024
@@ -62,7 +62,7 @@ def read_picture(path: Path) -> Capture:
     )
 
 
-def read_crop(source: CropSource) -> npt.NDArray[np.uint8]:
+def read_crop(source: CropSource) -> Pixels:
     """(H, W, 3) RGB or (H, W, 4) straight RGBA pixels of a part of a picture.
 
     Raises:
@@ -76,17 +76,18 @@ class _SpooledPicture:
 
     def __init__(self, path: Path) -> None:
         pixels = np.ascontiguousarray(read_image(path))
-        self._width, self._channels = pixels.shape[1], pixels.shape[2]
+        self._width, self._channels, self._kind = pixels.shape[1], pixels.shape[2], pixels.dtype
         self._file = tempfile.TemporaryFile(prefix="neural-render-picture-", buffering=0)  # noqa: SIM115
         for row in pixels:
             self._file.write(row.data)
 
-    def read(self, source: CropSource) -> npt.NDArray[np.uint8]:
-        crop = np.empty((source.height, source.width, self._channels), dtype=np.uint8)
+    def read(self, source: CropSource) -> Pixels:
+        crop = np.empty((source.height, source.width, self._channels), dtype=self._kind)
+        size = self._channels * self._kind.itemsize
         for row in range(source.height):
-            self._file.seek(((source.top + row) * self._width + source.left) * self._channels)
-            data = self._file.read(source.width * self._channels)
-            crop[row] = np.frombuffer(data, dtype=np.uint8).reshape(source.width, self._channels)
+            self._file.seek(((source.top + row) * self._width + source.left) * size)
+            data = self._file.read(source.width * size)
+            crop[row] = np.frombuffer(data, dtype=self._kind).reshape(source.width, self._channels)
         return crop
 
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import CaptureError
 from .capture import FrameSource, ImageSource, VideoSource
 from .checks import natural_sorted
 from .image import image_header, is_image, read_image
+from .pixels import Pixels
 from .video import VideoReader, probe_video
 
 
@@ -31,7 +29,7 @@ class Sequence:
     def source(self, frame: int) -> FrameSource:
         return ImageSource(self.images[frame]) if self.images else VideoSource(self.path, frame)
 
-    def pixels(self, frame: int) -> npt.NDArray[np.uint8]:
+    def pixels(self, frame: int) -> Pixels:
         """(H, W, 3) of one frame."""
         if self.images:
             return read_image(self.images[frame])[..., :3]

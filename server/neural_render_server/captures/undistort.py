@@ -14,6 +14,7 @@ from ..cameras import Camera, FloatArray
 from ..errors import CaptureError
 from ..lens_models import COEFFICIENTS, FOV, THIN_PRISM_FISHEYE, distort, radial_thin_prism
 from .letterbox import Area
+from .pixels import Pixels, as_float, from_float
 
 # A resized validity of 1 less rounding: the output pixel draws on nothing outside the photo.
 FULLY_VALID = 0.999
@@ -24,7 +25,7 @@ def pinhole_of(camera: Camera, downscale: float = 1.0) -> Camera:
     return replace(camera.downscaled(downscale), camera_model="PINHOLE", distortion=())
 
 
-Pixel = TypeVar("Pixel", np.uint8, np.float32)
+Pixel = TypeVar("Pixel", np.uint8, np.uint16, np.float32)
 
 
 class Undistorter:
@@ -48,15 +49,17 @@ class Undistorter:
             valid = self._resized(_valid_pixels(camera, self._maps, area).astype(np.float32)) >= FULLY_VALID
             self.mask = None if valid.all() else valid
 
-    def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """(H, W), (H, W, 3) or (H, W, 4 straight alpha) uint8 -> the same at the target's size."""
+    def apply(self, pixels: Pixels) -> Pixels:
+        """(H, W), (H, W, 3) or (H, W, 4 straight alpha) -> the same at the target's size."""
         if self._maps is None and not self._is_resized:
             return pixels
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             return self._apply_rgba(pixels)
         if self._maps is not None:
             pixels = cv2.remap(pixels, *self._maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return self._resized(pixels)
+        if pixels.dtype == np.uint16:
+            return self._resized(np.asarray(pixels, dtype=np.uint16))
+        return self._resized(np.asarray(pixels, dtype=np.uint8))
 
     def apply_mask(self, mask: npt.NDArray[np.bool_], path: Path) -> npt.NDArray[np.bool_]:
         """A (H, W) mask at the target's size: True where all that a pixel draws on is True.
@@ -74,17 +77,17 @@ class Undistorter:
             usable = cv2.remap(usable, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return np.asarray(self._resized(usable) >= FULLY_VALID)
 
-    def _apply_rgba(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def _apply_rgba(self, pixels: Pixels) -> Pixels:
         # Straight colours cannot be averaged: what is transparent would bleed in.
-        alpha = pixels[..., 3:].astype(np.float32) / 255.0
-        layers = np.concatenate([pixels[..., :3] * alpha, alpha], axis=-1)
+        values = as_float(pixels)
+        alpha = values[..., 3:]
+        layers = np.concatenate([values[..., :3] * alpha, alpha], axis=-1)
         if self._maps is not None:
             layers = cv2.remap(layers, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         layers = self._resized(layers)
         alpha = layers[..., 3:]
         color = np.divide(layers[..., :3], alpha, out=np.zeros_like(layers[..., :3]), where=alpha > 0)
-        straight = np.concatenate([color, alpha * 255.0], axis=-1)
-        return np.asarray(np.clip(np.rint(straight), 0, 255), dtype=np.uint8)
+        return from_float(np.concatenate([color, alpha], axis=-1), pixels.dtype == np.uint16)
 
     def _resized(self, pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
         if not self._is_resized:

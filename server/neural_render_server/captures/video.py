@@ -10,10 +10,11 @@ from types import TracebackType
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.reformatter import Colorspace, Interpolation
 
 from ..errors import CaptureError
+from .pixels import Pixels, from_float
+from .transfer import LOG_CURVES, linear_rec_709, linear_to_srgb
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
@@ -25,12 +26,19 @@ READ_ON = 16
 HD_WIDTH, SD_HEIGHT = 1280, 576
 UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
+# AVCOL_TRC_*, AVCOL_PRI_* that footage beyond white says of itself -> how it is decoded.
+TRANSFERS = {16: "pq", 18: "hlg"}
+
 # Formats with subsampled chroma -> the same with a sample a pixel (yuvj: full range).
 FULL_CHROMA = {
     "yuv420p": "yuv444p",
     "yuv422p": "yuv444p",
     "yuvj420p": "yuvj444p",
     "yuvj422p": "yuvj444p",
+    "yuv420p10le": "yuv444p10le",
+    "yuv422p10le": "yuv444p10le",
+    "yuv420p12le": "yuv444p12le",
+    "yuv422p12le": "yuv444p12le",
 }
 
 
@@ -40,12 +48,18 @@ def is_video(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """``width`` and ``height`` are those of the upright frame, rotation metadata honoured."""
+    """``width`` and ``height`` are those of the upright frame, rotation metadata honoured.
+
+    ``bits`` are those of a colour channel; ``transfer`` names the curve of ``transfer.LOG_CURVES`` that
+    the file says it was recorded with, None for ordinary video.
+    """
 
     width: int
     height: int
     frames: int
     fps: float
+    bits: int = 8
+    transfer: str | None = None
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -58,8 +72,11 @@ def probe_video(path: Path) -> VideoInfo:
         return reader.info
 
 
-def upright_rgb(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) RGB of a decoded frame, turned by its rotation metadata."""
+def upright_rgb(frame: av.VideoFrame, transfer: str | None = None) -> Pixels:
+    """(H, W, 3) RGB of a decoded frame, turned by its rotation metadata.
+
+    More than 8 bits stay, and light beyond white too where the frame, or else ``transfer``, names its curve.
+    """
     turns, colorspace = _quarter_turns(frame), None
     if int(frame.colorspace) == UNSPECIFIED:
         is_hd = max(frame.width, frame.height) >= HD_WIDTH or min(frame.width, frame.height) > SD_HEIGHT
@@ -68,8 +85,19 @@ def upright_rgb(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
         # One step to RGB would repeat chroma samples and round down, a level too dark on the whole: on
         # photographs two steps are 0.3 to 3.6 dB nearer to the original, for no measurable time.
         frame = frame.reformat(format=FULL_CHROMA[frame.format.name], interpolation=Interpolation.BICUBIC)
-    pixels = frame.reformat(format="rgb24", src_colorspace=colorspace).to_ndarray()
+    curve = transfer or TRANSFERS.get(int(frame.color_trc))
+    deep = _bits(frame) > 8 or curve is not None
+    pixels = frame.reformat(format="rgb48le" if deep else "rgb24", src_colorspace=colorspace).to_ndarray()
+    if deep:
+        signal = pixels.astype(np.float32) / np.float32(65535.0)
+        if curve is not None:
+            signal = linear_to_srgb(linear_rec_709(signal, LOG_CURVES[curve]))
+        pixels = from_float(signal, deep=True)
     return np.ascontiguousarray(np.rot90(pixels, turns))
+
+
+def _bits(frame: av.VideoFrame) -> int:
+    return int(max(component.bits for component in frame.format.components))
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:
@@ -80,15 +108,17 @@ def _quarter_turns(frame: av.VideoFrame) -> int:
 class VideoReader:
     """Random access to a video's frames, numbered from 0 in presentation order.
 
-    Holds at most ``cache_bytes`` of decoded frames. Not safe for several threads at once.
+    ``transfer`` is the curve the footage was recorded with, where it does not say so itself. Holds at most
+    ``cache_bytes`` of decoded frames. Not safe for several threads at once.
 
     Raises:
         CaptureError: the file is unreadable, empty or cut off (on opening or on reading).
     """
 
-    def __init__(self, path: Path, cache_bytes: int = 64 * 2**20) -> None:
+    def __init__(self, path: Path, cache_bytes: int = 64 * 2**20, transfer: str | None = None) -> None:
         self.path = path
-        self._cache: OrderedDict[int, npt.NDArray[np.uint8]] = OrderedDict()
+        self._transfer = transfer
+        self._cache: OrderedDict[int, Pixels] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._timestamps: list[int] | None = None
         self._decoder: Iterator[av.VideoFrame] | None = None
@@ -125,12 +155,12 @@ class VideoReader:
         self._cache.clear()
         self._container.close()
 
-    def read(self, frames: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
+    def read(self, frames: Sequence[int]) -> Iterator[Pixels]:
         """(H, W, 3) RGB of each of ``frames`` (ascending), decoded in one pass."""
         for frame in frames:
             yield self._decode(frame)
 
-    def frame(self, index: int) -> npt.NDArray[np.uint8]:
+    def frame(self, index: int) -> Pixels:
         """(H, W, 3) RGB of one frame, from the cache or by seeking to the keyframe before it."""
         if index in self._cache:
             self._cache.move_to_end(index)
@@ -151,7 +181,14 @@ class VideoReader:
             width, height = height, width
         rate = self._stream.average_rate or self._stream.guessed_rate
         self._container.seek(0)
-        return VideoInfo(width, height, count, float(rate) if rate else 0.0)
+        return VideoInfo(
+            width,
+            height,
+            count,
+            float(rate) if rate else 0.0,
+            _bits(first),
+            TRANSFERS.get(int(first.color_trc)),
+        )
 
     def _count_frames(self) -> int:
         """Frames from the container's index, else by demuxing (no decoding)."""
@@ -178,7 +215,7 @@ class VideoReader:
             self._decoder = None
         return self._timestamps
 
-    def _decode(self, index: int) -> npt.NDArray[np.uint8]:
+    def _decode(self, index: int) -> Pixels:
         if not 0 <= index < self.info.frames:
             raise CaptureError(f"{self.path}: no frame {index}; the video has {self.info.frames}")
         try:
@@ -190,7 +227,7 @@ class VideoReader:
                 f"{self.path}: the video ends before its frame {index + 1} of {self.info.frames}; "
                 "copy it again"
             )
-        return upright_rgb(frame)
+        return upright_rgb(frame, self._transfer)
 
     def _decode_frame(self, index: int) -> av.VideoFrame | None:
         if self._decoder is None and index < READ_ON:

@@ -47,6 +47,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
     parser.add_argument(
         "--color-reference", metavar="CAMERA", help="the camera whose colours count (those of the most)"
     )
+    parser.add_argument(
+        "--transfer",
+        metavar="CURVE",
+        help="how log video was recorded, where its file does not say: slog3, vlog, logc3, hlg, pq",
+    )
     parser.add_argument("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     parser.add_argument(
         "--set",
@@ -86,6 +91,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             "timesteps": arguments.timesteps,
             "match_colors": not arguments.no_match_colors,
             "color_reference": arguments.color_reference,
+            "transfer": arguments.transfer,
             "resume": arguments.resume,
             "overwrite": arguments.overwrite,
             "device": arguments.device,

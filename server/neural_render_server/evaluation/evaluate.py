@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..captures.capture import Capture
-from ..captures.detect import open_capture
 from ..captures.frames import Frames
 from ..errors import OptionError
 from ..scene import Scene, load_method
@@ -77,7 +76,7 @@ def evaluated(
     """
     trainings = [TrainOptions.from_json(Scene(path).read_info().training) for path in paths]
     check_comparable(paths, trainings)
-    capture = open_capture(Path(trainings[0].capture), trainings[0].split)
+    capture = trainings[0].open_capture()
     indices, split = chosen_views(capture, options)
     with ExitStack() as open_files:
         frames = open_files.enter_context(

@@ -16,6 +16,7 @@ import torch
 
 from ..cameras import Camera
 from ..captures.capture import PointCloud
+from ..captures.pixels import Pixels
 from ..errors import OptionError
 
 Tensors = dict[str, torch.Tensor]
@@ -42,8 +43,8 @@ class TrainingViews(Protocol):
 
     def __len__(self) -> int: ...
 
-    def rgb(self, index: int) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) sRGB-encoded, straight (not premultiplied)."""
+    def rgb(self, index: int) -> Pixels:
+        """(H, W, 3) sRGB-encoded, straight (not premultiplied); white is ``captures.pixels.white_of``."""
 
     def alpha(self, index: int) -> npt.NDArray[np.uint8] | None:
         """(H, W), or None where the capture has no alpha."""
@@ -104,6 +105,7 @@ class Method(ABC):
     least_views: ClassVar[int] = 2  # captures with fewer views to train on are refused
     # What ``render`` takes beside pinholes: ORTHOGRAPHIC, EQUIRECTANGULAR (depth is then the distance).
     other_cameras: ClassVar[tuple[str, ...]] = ()
+    beyond_white: ClassVar[bool] = False  # whether it learns light brighter than white, or clips it
 
     def __init__(self, config: Any, device: torch.device) -> None:
         self.config = config

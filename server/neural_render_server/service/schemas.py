@@ -91,6 +91,7 @@ class TrainParams(Request):
         default=None, description="Take out how the cameras differ in exposure, white balance, vignetting."
     )
     color_reference: str | None = Field(default=None, description="The camera whose colours count.")
+    transfer: str | None = Field(default=None, description="How log video was recorded: slog3, vlog, ...")
     resume: bool | None = None
     overwrite: bool | None = None
     device: str | None = None

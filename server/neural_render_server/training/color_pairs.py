@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..cameras import Camera
 from ..captures.frames import Frames
+from ..captures.pixels import as_float
 from ..methods.base import Method
 from .camera_colors import ColorPairs, even_powers
 
@@ -69,7 +70,7 @@ def _look(method: Method, frames: Frames, index: int, pixels: float) -> _Seen:
     number = int(frames.camera_indices[index])
     camera = frames.cameras[number]
     small = camera.downscaled(max(1.0, math.sqrt(camera.width * camera.height / pixels)))
-    filmed = frames.rgb(index).astype(np.float32) / np.float32(255.0)
+    filmed = as_float(frames.rgb(index))
     mask, alpha = frames.mask(index), frames.alpha(index)
     usable = np.ones(filmed.shape[:2], np.float32) if mask is None else mask.astype(np.float32)
     if alpha is not None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..cameras import Camera
 from ..captures.frames import Frames
+from ..captures.pixels import Pixels, as_float, from_float
 from ..methods.base import Method
 from .camera_colors import CameraColor, solve
 from .color_pairs import find_pairs
@@ -35,7 +36,7 @@ class CorrectedViews:
         self.times, self.points, self.near_far = frames.times, frames.points, frames.near_far
         self.camera_indices, self.timestep_indices = frames.camera_indices, frames.timestep_indices
         self.has_alpha = frames.has_alpha
-        self._cache: OrderedDict[int, npt.NDArray[np.uint8]] = OrderedDict()
+        self._cache: OrderedDict[int, Pixels] = OrderedDict()
 
     @property
     def cameras(self) -> Sequence[Camera]:
@@ -44,17 +45,15 @@ class CorrectedViews:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def rgb(self, index: int) -> npt.NDArray[np.uint8]:
+    def rgb(self, index: int) -> Pixels:
         color = self.colors[int(self.camera_indices[index])]
         if color.is_negligible:
             return self.frames.rgb(index)
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
-        filmed = self.frames.rgb(index).astype(np.float32) / np.float32(255.0)
-        corrected: npt.NDArray[np.uint8] = np.rint(np.clip(color.corrected(filmed), 0.0, 1.0) * 255.0).astype(
-            np.uint8
-        )
+        filmed = self.frames.rgb(index)
+        corrected = from_float(color.corrected(as_float(filmed)), filmed.dtype == np.uint16)
         self._cache[index] = corrected
         while len(self._cache) * corrected.nbytes > CACHE_BYTES and len(self._cache) > 1:
             self._cache.popitem(last=False)

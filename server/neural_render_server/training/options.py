@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..captures.capture import SplitOptions
+from ..captures.capture import Capture, SplitOptions
+from ..captures.detect import open_capture
+from ..captures.transfer import LOG_CURVES
 from ..errors import OptionError
 from ..methods.registry import DEFAULT_METHOD, DEFAULT_PRESET
 
@@ -22,7 +24,8 @@ class TrainOptions:
     The budget is one of ``minutes`` (wall clock, of the steps), ``steps`` (deterministic on the CPU for a
     seed) or ``cpu_seconds`` (of this process, its start included, for comparisons on shared machines);
     five minutes without any. ``match_colors`` takes the cameras' differences in colour out while training,
-    relative to the camera ``color_reference``, else to what most cameras show.
+    relative to the camera ``color_reference``, else to what most cameras show. ``transfer`` is the curve (of
+    ``captures.transfer.LOG_CURVES``) of videos that do not say themselves that they are log.
     """
 
     capture: str
@@ -41,6 +44,7 @@ class TrainOptions:
     timesteps: tuple[int, int] | None = None
     match_colors: bool = True
     color_reference: str | None = None
+    transfer: str | None = None
     resume: bool = False
     overwrite: bool = False
     device: str = "auto"
@@ -53,6 +57,10 @@ class TrainOptions:
             raise OptionError(f"the training budget is {budgets[0]}, but must be above 0")
         if not self.downscale >= 1:
             raise OptionError(f"downscale is {self.downscale}, but must be at least 1")
+        if self.transfer is not None and self.transfer not in LOG_CURVES:
+            raise OptionError(
+                f"there is no recording curve {self.transfer!r}; there are {', '.join(LOG_CURVES)}"
+            )
         if self.resume and self.overwrite:
             raise OptionError("resume and overwrite exclude each other; choose one")
 
@@ -68,6 +76,10 @@ class TrainOptions:
             test_timesteps=tuple(self.test_timesteps),
             timesteps=self.timesteps,
         )
+
+    def open_capture(self) -> Capture:
+        """The capture, split and decoded as the options say."""
+        return dataclasses.replace(open_capture(Path(self.capture), self.split), transfer=self.transfer)
 
     def to_json(self) -> dict[str, Any]:
         data = dataclasses.asdict(self)
@@ -128,6 +140,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "timesteps": (list, tuple),
     "match_colors": (bool,),
     "color_reference": (str,),
+    "transfer": (str,),
     "resume": (bool,),
     "overwrite": (bool,),
 }

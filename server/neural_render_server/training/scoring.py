@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..captures.capture import Capture
 from ..captures.frames import Frames
+from ..captures.pixels import as_float
 from ..methods.base import Method, Report
 from . import metrics
 
@@ -24,12 +25,12 @@ METRICS = ("psnr", "ssim", "psnr_moving")
 
 
 def true_image(frames: Frames, index: int) -> metrics.Image:
-    """(H, W, 3) float truth of a view in [0, 1]; alpha is composited over white."""
-    rgb = frames.rgb(index).astype(np.float32) / 255.0
+    """(H, W, 3) float truth of a view in [0, 1], clipped at white; alpha is composited over white."""
+    rgb = np.minimum(as_float(frames.rgb(index)), np.float32(1.0))
     alpha = frames.alpha(index)
     if alpha is None:
         return rgb
-    coverage = alpha.astype(np.float32)[..., None] / 255.0
+    coverage = as_float(alpha)[..., None]
     return np.asarray(rgb * coverage + (1.0 - coverage) * np.asarray(ALPHA_BACKGROUND, dtype=np.float32))
 
 

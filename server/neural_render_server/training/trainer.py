@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +12,6 @@ import torch
 
 from ..camera_path import CameraPath, PathFrame
 from ..captures.capture import Capture
-from ..captures.detect import open_capture
 from ..captures.frames import Frames
 from ..errors import Cancelled, CaptureError, OptionError, SceneError, TrainingError
 from ..files import write_bytes, write_json
@@ -47,7 +45,7 @@ def train(options: TrainOptions, on_event: OnEvent, control: Control) -> dict[st
     method_class = get_method(options.method)
     config = make_config(method_class, options.preset, options.options)
     method = method_class(config, resolve_device(options.device))
-    capture = open_capture(Path(options.capture), options.split)
+    capture = options.open_capture()
     check_usable(method_class, capture)
     for warning in capture.warnings:
         on_event(Event("message", {"level": "warning", "message": warning}))
@@ -56,6 +54,9 @@ def train(options: TrainOptions, on_event: OnEvent, control: Control) -> dict[st
         _check_target(scene, options)
         report = _stage_report(on_event, control)
         with Frames(capture, capture.train_indices, downscale=options.downscale, report=report) as views:
+            if views.beyond_white and not method.beyond_white:
+                message = f"{method.name} learns nothing brighter than white: brighter light is clipped."
+                on_event(Event("message", {"level": "warning", "message": message}))
             run = _Run(options, method, capture, views, scene, on_event, control)
             with run.preview_frames:
                 run.start(report)

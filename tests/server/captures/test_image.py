@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from neural_render_server.captures.image import image_header, read_image, read_mask
+from neural_render_server.captures.pixels import as_float
 from neural_render_server.errors import CaptureError
 
 
@@ -19,12 +20,6 @@ def test_rgb_and_rgba_keep_their_channels(make: SimpleNamespace, tmp_path: Path)
         make.write_image(path, pixels)
         assert np.array_equal(read_image(path), pixels)
         assert image_header(path) == (7, 5, channels == 4)
-
-
-def test_sixteen_bits_are_rounded_to_eight(tmp_path: Path) -> None:
-    path = tmp_path / "deep.png"
-    cv2.imwrite(str(path), np.array([[[0, 257 * 100 + 100, 65535]]], dtype=np.uint16))
-    assert read_image(path).tolist() == [[[255, 100, 0]]]
 
 
 def test_grey_becomes_rgb(tmp_path: Path) -> None:
@@ -60,8 +55,14 @@ def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
         read_image(tmp_path / "none.png")
 
 
-def test_float_images_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "float.tiff"
-    cv2.imwrite(str(path), np.ones((4, 4, 3), dtype=np.float32))
-    with pytest.raises(CaptureError, match="8 and 16 bits"):
+def test_other_kinds_of_pixels_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "double.tiff"
+    cv2.imwrite(str(path), np.ones((4, 4, 3), dtype=np.float64))
+    with pytest.raises(CaptureError, match="8, 16 and 32-bit float"):
         read_image(path)
+
+
+def test_float_images_are_linear(tmp_path: Path) -> None:
+    path = tmp_path / "float.tiff"
+    cv2.imwrite(str(path), np.full((4, 4, 3), 2.0, dtype=np.float32))
+    np.testing.assert_allclose(as_float(read_image(path)), 1.055 * 2.0 ** (1 / 2.4) - 0.055, atol=1e-3)

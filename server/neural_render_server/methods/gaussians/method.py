@@ -40,6 +40,7 @@ class GaussiansMethod(Method):
     config_class: ClassVar[type[Any]] = GaussiansConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC",)
+    beyond_white: ClassVar[bool] = True
 
     def __init__(self, config: GaussiansConfig, device: torch.device) -> None:
         super().__init__(config, device)

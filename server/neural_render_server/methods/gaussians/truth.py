@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ...captures.pixels import as_float
 from ..base import TrainingViews
 
 
@@ -29,8 +30,8 @@ class Truth:
 def read_truth(views: TrainingViews, index: int, width: int, height: int) -> Truth:
     """View ``index`` resized to ``width`` x ``height``; a pixel is used where all it covers is usable."""
     rgb, alpha, mask = views.rgb(index), views.alpha(index), views.mask(index)
-    color = np.multiply(rgb, np.float32(1.0 / 255.0), dtype=np.float32)
-    opacity = None if alpha is None else np.multiply(alpha, np.float32(1.0 / 255.0), dtype=np.float32)
+    color = as_float(rgb)
+    opacity = None if alpha is None else as_float(alpha)
     if opacity is not None:
         color *= opacity[..., None]
     used = None if mask is None else mask.astype(np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cameras import Camera
+from ...captures.pixels import as_bytes
 from ..base import Report, TrainingViews
 
 Float32Array = npt.NDArray[np.float32]
@@ -101,7 +102,7 @@ class WorkingViews:
         return np.asarray(small, dtype=np.uint8)
 
     def _small(self, index: int) -> npt.NDArray[np.uint8]:
-        rgb, alpha = self.views.rgb(index), self.views.alpha(index)
+        rgb, alpha = as_bytes(self.views.rgb(index)), self.views.alpha(index)
         if alpha is None:
             return self._resized(rgb)
         premultiplied = (rgb.astype(np.uint16) * alpha[..., None] + 127) // 255

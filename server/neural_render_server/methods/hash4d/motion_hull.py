@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ...captures.pixels import as_bytes
 from ..base import Report, TrainingViews
 from ..volumetric.box import CascadeBox
 
@@ -64,7 +65,9 @@ def _changing(
     sampled = own[np.unique(np.linspace(0, len(own) - 1, MOST_FRAMES).round().astype(np.int64))]
     frames = []
     for view in sampled:
-        image = cv2.resize(np.ascontiguousarray(views.rgb(int(view))), size, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(
+            np.ascontiguousarray(as_bytes(views.rgb(int(view)))), size, interpolation=cv2.INTER_AREA
+        )
         frames.append(np.asarray(image, dtype=np.float32) / np.float32(255.0))
     deviation = np.std(np.stack(frames), axis=0).max(axis=-1)
     return np.asarray(deviation > LEAST_DEVIATION, dtype=np.uint8)

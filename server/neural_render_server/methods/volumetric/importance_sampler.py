@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ...captures.pixels import as_bytes
 from ..base import Report, TrainingViews
 from .rays import IntArray, Pixels
 
@@ -138,7 +139,7 @@ class ImportanceSampler:
             self._weights[int(views[index])] = weights.astype(np.float16)
 
     def _small(self, view: int) -> npt.NDArray[np.uint8]:
-        return self._shrunk(self._views.rgb(int(view)))
+        return self._shrunk(as_bytes(self._views.rgb(int(view))))
 
     def _shrunk(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         if self._cell == 1:

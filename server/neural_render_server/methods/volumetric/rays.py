@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from ...cameras import Camera
+from ...captures.pixels import as_float
 from ..base import TrainingViews
 
 IntArray = npt.NDArray[np.int64]
@@ -120,17 +121,18 @@ class RayGatherer:
         )
 
     def _colors(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """(N, 4) straight colour and alpha in [0, 1]."""
-        rgba = np.full((len(pixels), 4), 255, dtype=np.uint8)
+        """(N, 4) straight colour, clipped at white, and alpha in [0, 1]."""
+        rgba = np.ones((len(pixels), 4), dtype=np.float32)
         order = np.argsort(pixels.views, kind="stable")
         views, starts = np.unique(pixels.views[order], return_index=True)
         for view, own in zip(views, np.split(order, starts[1:]), strict=True):
             place = pixels.rows[own], pixels.columns[own]
-            rgba[own, :3] = self._views.rgb(int(view))[place]
+            rgba[own, :3] = as_float(self._views.rgb(int(view))[place])
             alpha = self._views.alpha(int(view))
             if alpha is not None:
-                rgba[own, 3] = alpha[place]
-        return rgba.astype(np.float32) / np.float32(255.0)
+                rgba[own, 3] = as_float(alpha[place])
+        # These methods' colours are sigmoids: there is nothing beyond white.
+        return np.minimum(rgba, np.float32(1.0))
 
     def _tensor(self, values: npt.NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self._device)
