@@ -14,7 +14,7 @@ MASK_USES = (
 
 
 def is_camera(_owner: object, candidate: bpy.types.Object) -> bool:
-    return candidate.type == "CAMERA"
+    return bool(candidate.type == "CAMERA")
 
 
 class ClipProperties(bpy.types.PropertyGroup):
