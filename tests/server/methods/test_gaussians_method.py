@@ -62,19 +62,33 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert not torch.equal(runs[0]["gaussians"], runs[2]["gaussians"])
 
 
-def test_resuming_continues_bit_for_bit() -> None:
+@pytest.mark.parametrize("cut", [30, 95])  # at 95 of 100 steps what renders is an average
+def test_resuming_continues_bit_for_bit(cut: int) -> None:
     views = make_views()
     straight = started(views)
-    trained(straight, views, 70)
+    trained(straight, views, 100)
     first = started(views)
-    trained(first, views, 30)
+    trained(first, views, cut)
     resumed = GaussiansMethod(first.config, CPU)
     resumed.load(first.tensors(), first.optimizer_tensors())
-    trained(resumed, views, 40, first=30)
+    trained(resumed, views, 100 - cut, first=cut)
     for name, tensor in straight.tensors().items():
         assert torch.equal(tensor, resumed.tensors()[name]), name
     for name, tensor in straight.optimizer_tensors().items():
         assert torch.equal(tensor, resumed.optimizer_tensors()[name]), name
+
+
+def test_the_end_of_a_training_is_averaged() -> None:
+    views = make_views()
+    method = started(views)
+    trained(method, views, 100)
+    assert not torch.equal(method.shown.alive, method.model.alive)
+    assert torch.equal(method.tensors()["gaussians"], method.shown.alive)
+    # the mean is where the steps lead to, not somewhere else
+    distance = (method.shown.alive - method.model.alive)[:, layout.POSITION].norm(dim=1)
+    assert 0.0 < float(distance.max()) < 0.05
+    trained(method, views, 1, first=10)  # resumed with a longer budget: no mean while Gaussians are added
+    assert method.shown is method.model
 
 
 def test_a_loaded_scene_renders_the_same_but_does_not_train() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,9 @@ from .truth import read_truth
 # Weights of the mean opacity and the mean scale in the loss (recipe): what nothing needs fades.
 OPACITY_TERM = 0.01
 SCALE_TERM = 0.01
+# Once no Gaussians are added any more, what renders is a running mean of what is learned: every so many
+# iterations it moves by this share. 1,500 steps on 48 timesteps of `stage` gain 0.09 dB, 0.03 where it moves.
+AVERAGE_INTERVAL, AVERAGE_SHARE = 4, 0.15
 # Structural similarity is taken on every second row, the other ones in the next iteration: half its time.
 SSIM_STRIDE = 2
 
@@ -62,13 +66,19 @@ class GaussiansMethod(Method):
         return self._model
 
     @property
+    def shown(self) -> Gaussians:
+        """What renders and is saved: the mean of the last iterations, where training has come that far."""
+        average = None if self._training is None else self._training.average
+        return self.model if average is None else replace(self.model, rows=average)
+
+    @property
     def background(self) -> npt.NDArray[np.float32] | None:
         model = self.model
         return model.background.cpu().numpy().copy() if model.has_background else None
 
     @property
     def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        return self.model.bounds()
+        return self.shown.bounds()
 
     def warm_up(self, report: Report) -> None:
         report("Preparing the kernels, which takes longer the first time", 0.0)
@@ -167,6 +177,10 @@ class GaussiansMethod(Method):
         state.errors[chosen] *= growth.ERROR_MEMORY
         state.errors[chosen] += (1 - growth.ERROR_MEMORY) * rows.errors
         state.iteration += 1
+        if progress < self.config.growth_until:
+            state.average = None  # a finished training may be resumed with a longer budget
+        elif state.iteration % AVERAGE_INTERVAL == 0:
+            state.average_in(model.alive)
         if state.iteration % growth.INTERVAL == 0 and progress < self.config.growth_until:
             limit = growth_limit(self.config, len(model.rows), state.iteration, progress)
             model.count = growth.clone_by_error(
@@ -191,7 +205,7 @@ class GaussiansMethod(Method):
 
     def _drawn(self, camera: Camera, time: float, crop: CropBox | None) -> tuple[torch.Tensor, layout.View]:
         """The rows to draw and the view to draw them in."""
-        model = self.model
+        model = self.shown
         rows = model.alive if crop is None else model.inside(crop, time)
         # At a longer focal length than trained with, a pixel's footprint stays that of a training pixel:
         # the Gaussians were fitted with it, and would leave gaps without (Yu et al. 2024, Mip-Splatting).
@@ -213,10 +227,10 @@ class GaussiansMethod(Method):
         return backend
 
     def tensors(self) -> Tensors:
-        return self.model.tensors()
+        return self.shown.tensors()
 
     def optimizer_tensors(self) -> Tensors:
-        return {} if self._training is None else self._training.tensors(self.model.count)
+        return {} if self._training is None else self._training.tensors(self.model)
 
     def load(self, tensors: Tensors, optimizer_tensors: Tensors | None) -> None:
         capacity = 0
@@ -226,7 +240,7 @@ class GaussiansMethod(Method):
         self._training = None
         if optimizer_tensors:
             self._training = _TrainingState(self._model, np.random.default_rng(0))
-            self._training.load(optimizer_tensors, self._model.count)
+            self._training.load(optimizer_tensors, self._model)
 
 
 def _window(camera: Camera) -> tuple[slice, slice]:
@@ -263,6 +277,7 @@ class _TrainingState:
         self.steps = torch.zeros(capacity, dtype=torch.int32, device=device)
         self.errors = torch.zeros(capacity, device=device)
         self.background_moments = torch.zeros((2, 3), device=device)
+        self.average: torch.Tensor | None = None
         self.iteration = 0
         self.order = np.zeros(0, np.int64)
         self.position = 0
@@ -284,6 +299,12 @@ class _TrainingState:
         self.position += 1
         return int(self.order[self.position - 1])
 
+    def average_in(self, learned: torch.Tensor) -> None:
+        """Move the average towards ``learned`` (count, 28); it starts there."""
+        if self.average is None:
+            self.average = learned.clone()
+        self.average.lerp_(learned, AVERAGE_SHARE)
+
     def step_background(self, background: torch.Tensor, gradient: torch.Tensor, rate: float) -> None:
         moments = self.background_moments
         moments[0] = 0.9 * moments[0] + 0.1 * gradient
@@ -293,7 +314,9 @@ class _TrainingState:
         background -= rate * moments[0] / (1 - 0.9**step) / corrected
         background.clamp_(0.0, 1.0)
 
-    def tensors(self, count: int) -> Tensors:
+    def tensors(self, model: Gaussians) -> Tensors:
+        count = model.count
+        learned = {} if self.average is None else {"learned": model.alive.detach().cpu().clone()}
         random = json.dumps(self.random.bit_generator.state).encode()
         counters = [self.iteration, self.position, len(self.moments)]
         return {
@@ -304,16 +327,21 @@ class _TrainingState:
             "order": torch.from_numpy(self.order.copy()),
             "counters": torch.tensor(counters, dtype=torch.int64),
             "random": torch.frombuffer(bytearray(random), dtype=torch.uint8).clone(),
+            **learned,
             **(self._tile_choice.tensors() if self._tile_choice is not None else self._loaded),
         }
 
-    def load(self, tensors: Tensors, count: int) -> None:
+    def load(self, tensors: Tensors, model: Gaussians) -> None:
         """Take up ``tensors()``.
 
         Raises:
             SceneError: tensors are missing or do not fit the model.
         """
+        count = model.count
         try:
+            if "learned" in tensors:
+                self.average = model.alive.clone()
+                model.alive.copy_(tensors["learned"])
             self.moments[:count] = tensors["moments"].to(self.moments.device)
             self.steps[:count] = tensors["steps"].to(self.steps.device)
             self.errors[:count] = tensors["errors"].to(self.errors.device)
