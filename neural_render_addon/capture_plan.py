@@ -73,7 +73,7 @@ def plan_capture(context: bpy.types.Context) -> CapturePlan:
     if is_n3dv:  # its reader holds out the first camera
         cameras.sort(key=lambda camera: camera.name not in held_out)
     folder = output_folder(settings.folder, "captures", file_stem(scene.name))
-    _check_folder(folder, is_n3dv, len(cameras))
+    check_folder(folder, is_n3dv, len(cameras))
     masked = None
     if settings.mask_objects is not None and not is_n3dv:
         masked = frozenset(obj.name for obj in settings.mask_objects.all_objects)
@@ -147,7 +147,8 @@ def _held_out(settings: bpy.types.PropertyGroup, names: list[str], is_n3dv: bool
     return held_out
 
 
-def _check_folder(folder: Path, is_n3dv: bool, count: int) -> None:
+def check_folder(folder: Path, is_n3dv: bool, count: int = 0) -> None:
+    """Raise AddonError where ``folder`` holds what would be read instead of the capture."""
     if not is_n3dv and (folder / "poses_bounds.npy").exists():
         raise AddonError(f"{folder} holds N3DV videos, which would be read instead; choose another folder")
     strangers = [path for path in folder.glob("cam*") if path.name not in n3dv_names(count)]

@@ -15,7 +15,7 @@ from . import object_masks
 from .camera import evaluated_projection, render_size, to_capture
 from .capture_plan import DEPTH, IMAGES, MASKS, CapturePlan
 from .errors import AddonError, CameraError, JobCancelled
-from .png import png_size
+from .pictures import png_size
 from .projections import FloatArray, Projection
 from .temporary_settings import Changes, image_format, only_camera, standard_view, temporarily
 from .timing import scene_fps

@@ -1,4 +1,4 @@
-"""Entries in Blender's own menus: File > Import and Export, Add, and Render."""
+"""Entries in Blender's own menus: File > Import and Export, Add, Render, and the clips' Reconstruction."""
 
 from __future__ import annotations
 
@@ -26,11 +26,17 @@ def draw_render(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
     self.layout.operator("neural_render.render_capture", text="Render Neural Render Capture")
 
 
+def draw_clip(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.separator()
+    self.layout.operator("neural_render.capture_clip", text="Neural Render Capture", icon="TRACKER")
+
+
 ENTRIES = (
     ("TOPBAR_MT_file_import", draw_import),
     ("TOPBAR_MT_file_export", draw_export),
     ("VIEW3D_MT_add", draw_add),
     ("TOPBAR_MT_render", draw_render),
+    ("CLIP_MT_reconstruction", draw_clip),
 )
 
 

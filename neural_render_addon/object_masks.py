@@ -10,11 +10,10 @@ from typing import Any
 
 import bpy
 import numpy as np
-import numpy.typing as npt
 
 from . import versions
 from .errors import AddonError
-from .png import write_gray
+from .pictures import stored_pixels, write_gray
 from .temporary_settings import image_format, standard_view, temporarily
 
 # A pixel is inside a mask when half of it is; this many samples a pixel tell.
@@ -53,20 +52,8 @@ def render_mask(
                 bpy.ops.render.render(write_still=True, layer=view_layer.name, scene=scene.name)
             except RuntimeError as error:
                 raise AddonError(f"The mask {path} was not rendered: {error}") from error
-        inside = read_gray(part) > 0.5
+        inside = stored_pixels(part)[..., 0] > 0.5
     write_gray(path, np.where(inside != is_ignored, np.uint8(255), np.uint8(0)))
-
-
-def read_gray(path: Path) -> npt.NDArray[np.float32]:
-    """(H, W) the red channel of an image file, as it is stored, from 0 to 1."""
-    image = bpy.data.images.load(str(path))
-    try:
-        width, height = image.size
-        pixels = np.empty(width * height * 4, dtype=np.float32)
-        image.pixels.foreach_get(pixels)
-    finally:
-        bpy.data.images.remove(image)
-    return pixels.reshape(height, width, 4)[::-1, :, 0]
 
 
 def _render_settings(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from .camera import evaluated_projection, render_size
 from .capture_plan import chosen_cameras
 from .errors import AddonError
-from .panels import NeuralRenderPanel, draw_sentence, draw_task, find_task
+from .panels import CATEGORY, NeuralRenderPanel, draw_sentence, draw_task, find_task
 from .rig_spacing import RigSpacing, measure_spacing
 
 # Beyond this many cameras the spacing is not measured while the panel is drawn.
@@ -111,4 +111,47 @@ def draw_format(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
     layout.prop(settings, "folder")
 
 
-CLASSES = (NEURALRENDER_PT_render_capture,)
+class NEURALRENDER_PT_capture_clip(NeuralRenderPanel, bpy.types.Panel):
+    """A capture of a movie clip whose camera Blender has solved"""
+
+    bl_label = "From a Tracked Clip"
+    bl_parent_id = "NEURALRENDER_PT_capture"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        draw_clip(self.split_layout(), context)
+
+
+class NEURALRENDER_PT_clip_editor(bpy.types.Panel):
+    """The same beside the tracking, in the Movie Clip editor's sidebar"""
+
+    bl_space_type = "CLIP_EDITOR"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
+    bl_label = "Capture Tracked Clip"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.use_property_split, self.layout.use_property_decorate = True, False
+        draw_clip(self.layout, context)
+
+
+def draw_clip(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    settings = context.scene.neural_render.capture.clip
+    task = find_task(context, "clip_capture")
+    is_running = task is not None and task.is_running
+    column = layout.column()
+    column.enabled = not is_running
+    names = ("is_still", "frame_step", "every_nth_test", "folder")
+    if context.space_data.type != "CLIP_EDITOR":  # which has a clip and a mask of its own
+        names = ("clip", "mask", *names)
+    for name in names:
+        column.prop(settings, name)
+    column.prop(settings, "mask_use")
+    if is_running:
+        layout.operator("neural_render.capture_clip_cancel", text="Cancel", icon="CANCEL")
+    else:
+        layout.operator("neural_render.capture_clip", icon="TRACKER")
+    draw_task(layout, context, "clip_capture")
+
+
+CLASSES = (NEURALRENDER_PT_render_capture, NEURALRENDER_PT_capture_clip, NEURALRENDER_PT_clip_editor)

@@ -20,6 +20,7 @@ from .engine import panels as engine_panels
 from .operators import (
     capture,
     cg_depth,
+    clip_capture,
     composite,
     field_time,
     installation,
@@ -39,6 +40,7 @@ _MODULES = (
     capture,
     rig,
     render_capture,
+    clip_capture,
     train,
     render,
     cg_depth,

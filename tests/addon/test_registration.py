@@ -23,7 +23,13 @@ def our_classes():
 
 
 def menu_entries():
-    names = ("TOPBAR_MT_file_import", "TOPBAR_MT_file_export", "VIEW3D_MT_add", "TOPBAR_MT_render")
+    names = (
+        "TOPBAR_MT_file_import",
+        "TOPBAR_MT_file_export",
+        "VIEW3D_MT_add",
+        "TOPBAR_MT_render",
+        "CLIP_MT_reconstruction",
+    )
     return [
         entry.__module__
         for name in names
@@ -58,6 +64,7 @@ def test_panels_stand_in_the_works_order(empty_scene):
         for cls in bpy.types.Panel.__subclasses__()
         if cls.is_registered
         and getattr(cls, "bl_category", "") == "Neural Render"
+        and cls.bl_space_type == "VIEW_3D"
         and not getattr(cls, "bl_parent_id", "")
     ]
     assert tuple(cls.bl_label for cls in sorted(panels, key=lambda cls: cls.bl_order)) == PANELS
@@ -76,7 +83,7 @@ def test_every_property_and_operator_explains_itself(empty_scene):
 
 def test_disabling_leaves_nothing_behind(empty_scene):
     assert our_classes()
-    assert len(menu_entries()) == 4
+    assert len(menu_entries()) == 5
     bpy.ops.preferences.addon_disable(module=EXTENSION)
     try:
         assert our_classes() == set()

@@ -9,8 +9,7 @@ import OpenEXR
 import pytest
 
 from neural_render_addon import versions
-from neural_render_addon.object_masks import read_gray
-from neural_render_addon.png import png_size
+from neural_render_addon.pictures import png_size, stored_pixels
 from tests.addon.conftest import server_python
 from tests.addon.film_set import build_film_set
 
@@ -72,16 +71,6 @@ def inspect(path):
     return answer
 
 
-def picture(path):
-    """(H, W, 4) as stored, rows from the top."""
-    image = bpy.data.images.load(str(path), check_existing=False)
-    pixels = np.empty(len(image.pixels), np.float32)
-    image.pixels.foreach_get(pixels)
-    shape = (image.size[1], image.size[0], 4)
-    bpy.data.images.remove(image)
-    return pixels.reshape(shape)[::-1]
-
-
 def test_images_with_depth_masks_and_a_split(film_set, tmp_path):
     actors = bpy.data.collections.new("Actors")
     actors.objects.link(bpy.data.objects["Ball"])
@@ -102,7 +91,7 @@ def test_images_with_depth_masks_and_a_split(film_set, tmp_path):
     assert told["fps"] == pytest.approx(4.0)
     # What stands in the pictures: the mask, the depth and the pose say of the ball the same.
     for frame in data["frames"]:
-        mask = read_gray(folder / frame["mask_path"]) > 0.5
+        mask = stored_pixels(folder / frame["mask_path"])[..., 0] > 0.5
         assert 20 < mask.sum() < mask.size / 3
         with OpenEXR.File(str(folder / frame["depth_file_path"]), separate_channels=True) as file:
             channels = {
@@ -123,7 +112,8 @@ def test_images_with_depth_masks_and_a_split(film_set, tmp_path):
             linear < 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055
         )
         assert (
-            np.abs(picture(folder / frame["file_path"])[..., :3] - np.clip(encoded, 0, 1)).max() < 1.01 / 255
+            np.abs(stored_pixels(folder / frame["file_path"])[..., :3] - np.clip(encoded, 0, 1)).max()
+            < 1.01 / 255
         )
 
 
@@ -133,7 +123,7 @@ def test_one_moment_with_alpha(film_set, tmp_path):
     told = inspect(tmp_path / "capture")
     assert (told["is_dynamic"], told["has_alpha"], told["warnings"]) == (False, True, [])
     assert [camera["is_test"] for camera in told["cameras"]] == [True, False, False]
-    alpha = picture(tmp_path / "capture" / "images" / "cam00_0001.png")[..., 3]
+    alpha = stored_pixels(tmp_path / "capture" / "images" / "cam00_0001.png")[..., 3]
     assert alpha.min() == 0.0
     assert alpha.max() == 1.0
 
@@ -161,7 +151,7 @@ def test_videos(film_set, tmp_path):
     arguments = [str(folder / "cam00.mp4"), str(tmp_path / "frames.npy")]
     subprocess.run([str(server_python()), "-c", code, *arguments], check=True)
     for index, frame in enumerate(np.load(tmp_path / "frames.npy")):
-        stored = picture(folder / "images" / f"cam01_{index + 1:04d}.png")[..., :3] * 255
+        stored = stored_pixels(folder / "images" / f"cam01_{index + 1:04d}.png")[..., :3] * 255
         assert np.abs(stored - frame).max() < 3.0
 
 

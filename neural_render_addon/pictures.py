@@ -1,4 +1,4 @@
-"""Grey PNG files, written without Blender's colour management, and the size of any PNG. No ``bpy``.
+"""Pictures past Blender's colour management: pixels as they are stored, and grey PNG files.
 
 Format: W3C, Portable Network Graphics (third edition), 2022.
 """
@@ -9,12 +9,29 @@ import struct
 import zlib
 from pathlib import Path
 
+import bpy
 import numpy as np
 import numpy.typing as npt
 
 from .jobs import write_atomically
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def stored_pixels(path: Path) -> npt.NDArray[np.float32]:
+    """(H, W, 4) of an 8-bit picture as they are stored, from 0 to 1, rows from the top.
+
+    Raises:
+        RuntimeError: Blender cannot read the file.
+    """
+    image = bpy.data.images.load(str(path))
+    try:
+        width, height = image.size
+        pixels = np.empty(width * height * 4, dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+    finally:
+        bpy.data.images.remove(image)
+    return pixels.reshape(height, width, 4)[::-1]
 
 
 def write_gray(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
