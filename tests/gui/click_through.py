@@ -195,9 +195,30 @@ def render() -> Steps:
     screenshot("5_render_done")
 
 
+def press(key: str, **modifiers: bool) -> Steps:
+    """A key over the 3D viewport."""
+    region = driver.region("WINDOW")
+    x, y = region.x + region.width // 3, region.y + region.height // 2
+    hover(x, y)
+    yield
+    for value in ("PRESS", "RELEASE"):
+        window().event_simulate(type=key, value=value, x=x, y=y, **modifiers)
+        yield
+    yield from pause(10)
+
+
+def has_our_node() -> bool:
+    return any(group.name.startswith("Neural Render") for group in bpy.data.node_groups)
+
+
 def composite_layers() -> Steps:
     yield from click("setup_compositing")
     yield from pause(10)
+    assert has_our_node()
+    yield from press("Z", ctrl=True)
+    assert not has_our_node(), "Ctrl Z did not undo Set Up Compositing"
+    yield from press("Z", ctrl=True, shift=True)
+    assert has_our_node(), "Ctrl Shift Z did not bring the compositing back"
     yield from click("add_strip")
     yield from pause(10)
     screenshot("6_composite")

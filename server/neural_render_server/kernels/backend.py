@@ -109,5 +109,11 @@ class Backend(Protocol):
         steps: torch.Tensor,
         rows: RowGradients,
         rates: torch.Tensor,
+        spans: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        """One Adam step in place: ``moments`` (N, 2, 28), ``steps`` (N,) int32, ``rates`` (28,)."""
+        """One Adam step in place: ``moments`` (N, 2, 28), ``steps`` (N,) int32, ``rates`` (28,).
+
+        A change of velocity moves a row the further the longer it lives: velocities of rows whose temporal
+        deviation is more than ``spans[0]`` timesteps have a rate smaller in proportion, to that of
+        ``spans[1]``.
+        """

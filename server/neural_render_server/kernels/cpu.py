@@ -305,6 +305,7 @@ class CpuBackend:
         steps: torch.Tensor,
         rows: RowGradients,
         rates: torch.Tensor,
+        spans: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         values, momenta, counts = parameters.detach().numpy(), moments.numpy(), steps.numpy()
         row_numbers, gradients, rate = rows.rows.numpy(), rows.gradients.numpy(), rates.numpy()
@@ -316,6 +317,7 @@ class CpuBackend:
                 row_numbers,
                 gradients,
                 rate,
+                *spans,
                 optimizer.BETA_1,
                 optimizer.BETA_2,
                 optimizer.EPSILON,

@@ -12,7 +12,7 @@ import torch
 
 from . import layout, losses
 from .backend import ImageLoss, LossWeights, Rendering, RowGradients
-from .layout import ALPHA_MAXIMUM, ALPHA_MINIMUM, GUARD, SH_C1, TILE, View
+from .layout import ALPHA_MAXIMUM, ALPHA_MINIMUM, EXTENT, GUARD, SH_C1, TILE, VELOCITY, View
 from .optimizer import BETA_1, BETA_2, EPSILON
 from .splitting import LEAST_DEVIATION, LOGISTIC
 
@@ -296,6 +296,7 @@ class ReferenceBackend:
         steps: torch.Tensor,
         rows: RowGradients,
         rates: torch.Tensor,
+        spans: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         chosen = rows.rows
         steps[chosen] += 1
@@ -304,4 +305,7 @@ class ReferenceBackend:
         second = moments[chosen, 1] * BETA_2 + (1 - BETA_2) * rows.gradients**2
         moments[chosen] = torch.stack([first, second], 1)
         scale = torch.sqrt(second / (1 - BETA_2**count) + EPSILON**2)
+        extent = torch.exp(parameters[chosen, EXTENT]).clamp(min=spans[0]).clamp(max=spans[1])
+        rates = rates.repeat(len(chosen), 1)
+        rates[:, VELOCITY] *= (spans[0] / extent)[:, None]
         parameters[chosen] -= rates * (first / (1 - BETA_1**count)) / scale

@@ -70,6 +70,25 @@ def test_adam_equals_torch(backend: Backend) -> None:
     assert torch.allclose(parameters, expected.detach(), rtol=1e-4, atol=1e-5)
 
 
+def test_velocities_of_what_lives_long_learn_slower() -> None:
+    """By how long they live, from the first span on and up to the second; nothing else is slowed."""
+    lives = torch.tensor([0.5, 3.0, 6.0, 12.0, 1000.0])
+    moved = []
+    for backend in (CpuBackend(), ReferenceBackend()):
+        parameters = torch.zeros(5, layout.WIDTH)
+        parameters[:, layout.EXTENT] = lives.log()
+        before = parameters.clone()
+        moments, steps = torch.zeros(5, 2, layout.WIDTH), torch.zeros(5, dtype=torch.int32)
+        rows = RowGradients(torch.arange(5, dtype=torch.int32), torch.ones(5, layout.WIDTH), torch.zeros(5))
+        backend.adam(parameters, moments, steps, rows, torch.full((layout.WIDTH,), 0.1), (3.0, 24.0))
+        moved.append(before - parameters)
+    assert torch.allclose(moved[0], moved[1], rtol=1e-4, atol=1e-6)
+    velocity = moved[0][:, layout.VELOCITY]
+    assert torch.allclose(velocity[:, 0], torch.tensor([0.1, 0.1, 0.05, 0.025, 0.0125]), rtol=1e-3)
+    others = [j for j in range(layout.WIDTH) if j not in range(3, 6)]
+    assert torch.allclose(moved[0][:, others], torch.full((5, layout.WIDTH - 3), 0.1), rtol=1e-3)
+
+
 def test_adam_leaves_other_rows_alone() -> None:
     parameters = torch.ones(4, layout.WIDTH)
     moments, steps = torch.zeros(4, 2, layout.WIDTH), torch.zeros(4, dtype=torch.int32)

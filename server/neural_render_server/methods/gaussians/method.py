@@ -170,7 +170,7 @@ class GaussiansMethod(Method):
         rates = schedule.learning_rates(self.config, progress, state.iteration, model.distance).to(
             self.device
         )
-        backend.adam(model.alive, state.moments, state.steps, rows, rates)
+        backend.adam(model.alive, state.moments, state.steps, rows, rates, schedule.VELOCITY_SPANS)
         if model.has_background:
             state.step_background(model.background, loss.d_background, schedule.BACKGROUND_RATE)
         chosen = rows.rows.long()
