@@ -13,9 +13,9 @@ from .config import GaussiansConfig
 # falls to a fiftieth, the others to 0.12 of it.
 POSITION_RATE, POSITION_FALL = 4e-3, 0.02
 VELOCITY_SHARE = 1.0 / 3.0
-# A change of velocity moves a Gaussian the further the longer it lives, in timesteps: from the first on its rate
-# falls in proportion, up to the second. 1,500 steps on 48 timesteps of `stage` gain 0.9 dB, 0.2 where it moves,
-# over one rate for all; (2, 24) gains 0.8 / 0.1, (3, 1000) 0.8 / 0.1.
+# A change of velocity moves a Gaussian the further the longer it lives, in timesteps: from the first on its
+# rate falls in proportion, up to the second. 1,500 steps on 48 timesteps of `stage` gain 0.9 dB, 0.2 where it
+# moves, over one rate for all; falling on up to 1,000 timesteps, 0.8 and 0.1.
 VELOCITY_SPANS = (3.0, 24.0)
 TIME_RATE = 0.05
 EXTENT_RATE = 0.02
