@@ -12,9 +12,10 @@ from fastapi.responses import FileResponse, StreamingResponse
 from .context import Context
 from .error_bodies import HttpError
 from .jobs import Job
+from .mesh_params import MeshParams
 from .paths import AllowedPaths
 from .render_params import RenderParams
-from .schemas import JobAnswer, JobRequest, Jobs, TrainParams, TrainRequest
+from .schemas import JobAnswer, JobRequest, Jobs, MeshRequest, TrainParams, TrainRequest
 
 _MEDIA_TYPES = {"exr": "image/x-exr", "png": "image/png"}
 
@@ -25,10 +26,12 @@ def job_routes(context: Context) -> APIRouter:
 
     @router.post("", response_model=JobAnswer)
     def submit(request: Annotated[JobRequest, Body()]) -> dict[str, Any]:
-        """Queue a training or a rendering; its parameters are checked first."""
+        """Queue a training, a rendering or a meshing; its parameters are checked first."""
         params = request.params.model_dump(mode="json", exclude_unset=True)
         if isinstance(request, TrainRequest):
             check_training(request.params, params, context.paths)
+        elif isinstance(request, MeshRequest):
+            check_meshing(request.params, context.paths)
         else:
             check_rendering(request.params, context.paths)
         return supervisor.submit(request.kind, params, request.client_id).to_json()
@@ -121,6 +124,18 @@ def check_rendering(params: RenderParams, paths: AllowedPaths) -> None:
     if isinstance(params.cameras, str):
         paths.check(params.cameras, "cameras")
     paths.check_frames(params.camera_path())
+    params.options()
+    Scene(paths.check(params.scene, "scene")).read_info()
+
+
+def check_meshing(params: MeshParams, paths: AllowedPaths) -> None:
+    """
+    Raises:
+        NeuralRenderError: what can be told before the meshing starts.
+    """
+    from ..scene import Scene
+
+    paths.check(params.out, "out")
     params.options()
     Scene(paths.check(params.scene, "scene")).read_info()
 

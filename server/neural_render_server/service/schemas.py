@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import JobKind, JobState
+from .mesh_params import MeshParams
 from .render_params import SAMPLES, SEED, Crop, RenderParams
 
 
@@ -109,7 +110,13 @@ class RenderRequest(Request):
     client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
 
 
-JobRequest = Annotated[TrainRequest | RenderRequest, Field(discriminator="kind")]
+class MeshRequest(Request):
+    kind: Literal["mesh"]
+    params: MeshParams
+    client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+
+
+JobRequest = Annotated[TrainRequest | RenderRequest | MeshRequest, Field(discriminator="kind")]
 
 
 class JobAnswer(BaseModel):

@@ -1,4 +1,4 @@
-"""Runs the queue: one training and one rendering at a time, each in a worker process of its own."""
+"""Runs the queue: one job of each kind at a time, each in a worker process of its own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ from .worker_process import WorkerProcess
 CANCEL_SECONDS = 1.2
 # When the server stops, a training may write a large checkpoint first.
 STOP_SECONDS = 20.0
+
+
+# Of each kind of job: what the work is called, and where it goes on after a crash.
+_KINDS: dict[JobKind, tuple[str, str]] = {
+    "train": ("training", "its last checkpoint"),
+    "render": ("rendering", "the frames already finished"),
+    "mesh": ("meshing", "the start"),
+}
 
 
 class Supervisor:
@@ -234,8 +242,7 @@ class Supervisor:
 
 def _death(job: Job, worker: WorkerProcess) -> dict[str, Any]:
     """The error of a job whose worker ended without a word."""
-    work = "training" if job.kind == "train" else "rendering"
-    kept = "its last checkpoint" if job.kind == "train" else "the frames already finished"
+    work, kept = _KINDS[job.kind]
     tail = worker.stderr_tail()
     error: dict[str, Any] = {
         "code": "worker",

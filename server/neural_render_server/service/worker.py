@@ -1,4 +1,4 @@
-"""The worker process: one training or rendering, told and telling over JSON lines.
+"""The worker process: one training, rendering or meshing, told and telling over JSON lines.
 
 It is started by the service as ``python -m neural_render_server.service.worker``. The first line of
 its stdin is the job ``{kind, params, resume, started}``, each further one a command ``{"command":
@@ -73,6 +73,10 @@ def run_job(job: dict[str, Any], writer: EventWriter, control: Control) -> dict[
 
         options = TrainOptions.from_json(resumed_params(job))
         return train(options, writer.event, control)
+    if job["kind"] == "mesh":
+        from .mesh_params import MeshParams, run_mesh
+
+        return run_mesh(MeshParams.model_validate(job["params"]), writer.event, control)
     from .render_params import RenderParams, run_render
 
     params = dict(job["params"])

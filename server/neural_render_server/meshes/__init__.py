@@ -1,0 +1,1 @@
+"""A trained field as a triangle mesh: a proxy for shadows, holdouts and collisions, no likeness."""

@@ -1,0 +1,110 @@
+"""Trained scenes of known content, without a training: balls made of opaque, shining Gaussians.
+
+``python gaussian_scene.py FOLDER`` writes, in the server's Python, the scene that the add-on's tests of light
+and proxy use: see ``red_and_green``.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from neural_render_server.cameras import Camera
+from neural_render_server.files import write_json
+from neural_render_server.kernels import layout
+from neural_render_server.methods.gaussians.model import Gaussians
+from neural_render_server.scene import Scene, SceneInfo
+
+WIDTH, HEIGHT, FOCAL = 96, 72, 80.0
+DISTANCE = 4.0
+# Timesteps of one second, long before another ball of the same place is seen.
+EXTENT = 0.1
+LOGIT = 8.0
+
+
+@dataclass(frozen=True)
+class Ball:
+    """``color`` is sRGB-encoded; the ball is there around ``time`` seconds, or always where it is None."""
+
+    center: tuple[float, float, float]
+    radius: float
+    color: tuple[float, float, float]
+    time: float | None = None
+
+
+def ball_rows(ball: Ball, count: int = 1500) -> torch.Tensor:
+    """(count, 28) Gaussians evenly on the ball's surface (a Fibonacci lattice), as wide as their gaps."""
+    index = np.arange(count) + 0.5
+    z, angle = 1.0 - 2.0 * index / count, math.pi * (1.0 + math.sqrt(5.0)) * index
+    ring = np.sqrt(1.0 - z**2)
+    surface = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
+    rows = torch.zeros((count, layout.WIDTH))
+    rows[:, layout.POSITION] = torch.from_numpy(ball.radius * surface + np.array(ball.center)).float()
+    rows[:, layout.TIME] = ball.time or 0.0
+    rows[:, layout.EXTENT] = 7.0 if ball.time is None else math.log(EXTENT)
+    rows[:, layout.OPACITY] = LOGIT
+    rows[:, layout.SCALE] = math.log(ball.radius * math.sqrt(4.0 * math.pi / count) * 0.6)
+    rows[:, layout.ROTATION.start] = 1.0
+    rows[:, layout.COLOR] = torch.tensor(ball.color)
+    return rows
+
+
+def rig(count: int = 8) -> list[Camera]:
+    """Cameras on a circle around the origin, looking at it from a little above, z up."""
+    cameras = []
+    for index in range(count):
+        angle = 2.0 * math.pi * index / count
+        back = np.array([math.sin(angle), -math.cos(angle), 0.4 if index % 2 else -0.4])
+        back /= np.linalg.norm(back)
+        right = np.cross([0.0, 0.0, 1.0], back)
+        right /= np.linalg.norm(right)
+        pose = np.eye(4)
+        pose[:3] = np.stack([right, np.cross(back, right), back, DISTANCE * back], axis=1)
+        cameras.append(Camera(WIDTH, HEIGHT, FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2, pose, f"cam{index:02d}"))
+    return cameras
+
+
+def write(folder: Path, balls: Sequence[Ball], seconds: float = 2.0) -> Path:
+    rows = torch.cat([ball_rows(ball) for ball in balls])
+    model = Gaussians(rows, len(rows), torch.zeros(3), False, 0.0, 1.0, DISTANCE, FOCAL)
+    scene = Scene(folder)
+    scene.write_model(model.tensors(), 1)
+    low, high = model.bounds()
+    info = SceneInfo(
+        method="gaussians",
+        preset="default",
+        config={},
+        training={},
+        capture_format="none",
+        is_dynamic=True,
+        times=[0.0, seconds],
+        fps=1.0,
+        width=WIDTH,
+        height=HEIGHT,
+        has_alpha=True,
+        bounds={"min": low.tolist(), "max": high.tolist()},
+        background=None,
+        finished=True,
+    )
+    frames = [{**camera.to_json(), "time": 0.0} for camera in rig()]
+    write_json(scene.cameras_file, {"w": WIDTH, "h": HEIGHT, "fps": 1.0, "frames": frames})
+    scene.write_info(info)
+    return folder
+
+
+def red_and_green(folder: Path) -> Path:
+    """A ball at x = +1.5: bright red at second 0, dark green at second 2."""
+    place, radius = (1.5, 0.0, 0.0), 0.8
+    return write(
+        folder, [Ball(place, radius, (1.0, 0.1, 0.1), 0.0), Ball(place, radius, (0.05, 0.4, 0.05), 2.0)]
+    )
+
+
+if __name__ == "__main__":
+    red_and_green(Path(sys.argv[1]))
