@@ -39,6 +39,29 @@ def chosen_field(context: bpy.types.Context, required: bool = True) -> bpy.types
     return None
 
 
+def field_named(name: str) -> bpy.types.Object:
+    """The field object called ``name``: undo replaces objects while work goes on.
+
+    Raises:
+        AddonError: it is gone.
+    """
+    field = bpy.data.objects.get(name)
+    if field is None:
+        raise AddonError(f"The field object {name!r} is gone; choose another")
+    return field
+
+
+def trained_scene(field: bpy.types.Object) -> str:
+    """The absolute path of the field's trained scene.
+
+    Raises:
+        AddonError: it is not trained.
+    """
+    if not field.neural_render.scene_path:
+        raise AddonError(f"{field.name!r} is not trained; press Train Scene, or set its trained scene")
+    return str(bpy.path.abspath(field.neural_render.scene_path))
+
+
 def field_seconds(field: bpy.types.Object, scene: bpy.types.Scene) -> float:
     """Seconds of the capture that ``field`` shows at the scene's current frame, its part included.
 

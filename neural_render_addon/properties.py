@@ -15,7 +15,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import method_choices, properties_capture
+from . import method_choices, properties_capture, properties_light
 from .timing import FieldTiming, TimeMapping
 
 TIME_MAPPINGS = (
@@ -325,6 +325,12 @@ class SceneProperties(bpy.types.PropertyGroup):
         name="Capture",
         description="Settings of Render Capture and Capture Tracked Clip",
     )
+    proxy: PointerProperty(
+        type=properties_light.ProxyProperties, name="Proxy", description="Settings of Make Proxy Mesh"
+    )
+    probe: PointerProperty(
+        type=properties_light.ProbeProperties, name="Probe", description="Settings of Light CG by Field"
+    )
 
 
 class TaskState(bpy.types.PropertyGroup):
@@ -389,6 +395,7 @@ class WindowManagerProperties(bpy.types.PropertyGroup):
 
 CLASSES = (
     *properties_capture.CLASSES,
+    *properties_light.CLASSES,
     FieldProperties,
     TrainProperties,
     RenderProperties,

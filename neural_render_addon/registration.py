@@ -5,11 +5,13 @@ from __future__ import annotations
 import bpy
 
 from . import (
+    camera_background,
     menus,
     panels,
     panels_capture,
     panels_composite,
     panels_layers,
+    panels_light,
     panels_server,
     panels_time,
     preferences,
@@ -18,12 +20,15 @@ from . import (
 from .engine import engine
 from .engine import panels as engine_panels
 from .operators import (
+    background,
     capture,
     cg_depth,
     clip_capture,
     composite,
     field_time,
     installation,
+    probe,
+    proxy,
     render,
     render_capture,
     rig,
@@ -43,6 +48,9 @@ _MODULES = (
     clip_capture,
     train,
     render,
+    proxy,
+    probe,
+    background,
     cg_depth,
     field_time,
     composite,
@@ -51,6 +59,7 @@ _MODULES = (
     panels_capture,
     panels_time,
     panels_layers,
+    panels_light,
     panels_composite,
     engine,
     engine_panels,
@@ -64,10 +73,12 @@ def register() -> None:
     properties.register()
     menus.register()
     engine.register()
+    camera_background.register()
 
 
 def unregister() -> None:
     task_operator.stop_all(bpy.context)
+    camera_background.unregister()
     engine.unregister()
     menus.unregister()
     properties.unregister()

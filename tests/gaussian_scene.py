@@ -38,18 +38,22 @@ class Ball:
     time: float | None = None
 
 
-def ball_rows(ball: Ball, count: int = 1500) -> torch.Tensor:
-    """(count, 28) Gaussians evenly on the ball's surface (a Fibonacci lattice), as wide as their gaps."""
+def ball_rows(ball: Ball, count: int = 3000) -> torch.Tensor:
+    """(count, 28) Gaussians evenly within the ball's surface (a Fibonacci lattice), as wide as their gaps.
+
+    Together they are opaque up to about one and a half of their deviations: there the surface is.
+    """
+    deviation = 0.6 * ball.radius * math.sqrt(4.0 * math.pi / count)
     index = np.arange(count) + 0.5
     z, angle = 1.0 - 2.0 * index / count, math.pi * (1.0 + math.sqrt(5.0)) * index
     ring = np.sqrt(1.0 - z**2)
     surface = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
     rows = torch.zeros((count, layout.WIDTH))
-    rows[:, layout.POSITION] = torch.from_numpy(ball.radius * surface + np.array(ball.center)).float()
+    rows[:, layout.POSITION] = torch.from_numpy((ball.radius - 1.5 * deviation) * surface + np.array(ball.center)).float()
     rows[:, layout.TIME] = ball.time or 0.0
     rows[:, layout.EXTENT] = 7.0 if ball.time is None else math.log(EXTENT)
     rows[:, layout.OPACITY] = LOGIT
-    rows[:, layout.SCALE] = math.log(ball.radius * math.sqrt(4.0 * math.pi / count) * 0.6)
+    rows[:, layout.SCALE] = math.log(deviation)
     rows[:, layout.ROTATION.start] = 1.0
     rows[:, layout.COLOR] = torch.tensor(ball.color)
     return rows

@@ -11,7 +11,7 @@ import bpy
 from ..camera import box_in_capture
 from ..cg_depth import SplitDepths
 from ..errors import AddonError
-from ..fields import chosen_field, file_stem, output_folder, volume_corners
+from ..fields import chosen_field, field_named, file_stem, output_folder, trained_scene, volume_corners
 from ..jobs import Emit, FrameDone, JobStarted, Message, follow_job
 from ..preferences import server_settings
 from ..rigs import RigSampling
@@ -29,8 +29,7 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
 
     def steps(self, context: bpy.types.Context) -> Iterator[float]:
         field = chosen_field(context)
-        if not field.neural_render.scene_path:
-            raise AddonError(f"{field.name!r} is not trained; press Train Scene, or set its trained scene")
+        trained_scene(field)
         self.field_name = field.name
         self.prefix = f"{file_stem(field.name)}_"
         self.frames = frame_range(context)
@@ -42,12 +41,10 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
 
     def prepare(self, context: bpy.types.Context) -> Work:
         settings = context.scene.neural_render.render
-        field = bpy.data.objects.get(self.field_name)
-        if field is None:
-            raise AddonError(f"The field object {self.field_name!r} is gone; choose another")
+        field = field_named(self.field_name)
         self.folder = output_folder(settings.folder, "frames", file_stem(field.name))
         params: dict[str, Any] = {
-            "scene": bpy.path.abspath(field.neural_render.scene_path),
+            "scene": trained_scene(field),
             "cameras": self.rig.camera_file(context.scene),
             "out": str(self.folder),
             "format": "exr",

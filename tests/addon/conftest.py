@@ -208,6 +208,15 @@ def preferences(empty_scene: bpy.types.Scene, tmp_path: Path) -> Any:
     return preferences
 
 
+@pytest.fixture(scope="session")
+def lit_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scene folder of ``tests/gaussian_scene.red_and_green``, written in the server's Python."""
+    folder = tmp_path_factory.mktemp("lit") / "lit.scene"
+    script = REPOSITORY / "tests" / "gaussian_scene.py"
+    subprocess.run([str(server_python()), str(script), str(folder)], check=True)
+    return folder
+
+
 def use_server(server: RunningServer) -> None:
     preferences = bpy.context.preferences.addons[EXTENSION].preferences
     preferences.host, preferences.port, preferences.token = "127.0.0.1", server.port, server.token

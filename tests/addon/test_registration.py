@@ -10,7 +10,7 @@ import bpy
 from tests.addon.conftest import EXTENSION, REPOSITORY, extension_tool
 
 SHIPPED = ("__init__.py", "blender_manifest.toml", "LICENSE", "neural_render_addon/", "server/")
-PANELS = ("Server", "Capture", "Train", "Render", "Composite")
+PANELS = ("Server", "Capture", "Train", "Render", "Light & Shadow", "Composite")
 
 
 def our_classes():

@@ -16,25 +16,32 @@ from ..errors import OptionError
 from ..optics import BlurSampling, blurred_moments
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, load_method
-from .images import read_exr, write_exr, write_png
+from .environment import EnvironmentOptions, environment
+from .images import read_exr, write_environment, write_exr, write_png
 from .passes import SPLIT_PASSES, Passes, PassOptions, render_passes
 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """How to write frames. Without ``overwrite`` a whole frame that is there already is kept."""
+    """How to write frames. Without ``overwrite`` a whole frame that is there already is kept.
+
+    With ``environment``, equirectangular frames become light from all around, without passes.
+    """
 
     passes: PassOptions = field(default_factory=PassOptions)
     format: Literal["exr", "png"] = "exr"
     overwrite: bool = True
     device: str = "auto"
     sampling: BlurSampling = field(default_factory=BlurSampling)
+    environment: EnvironmentOptions | None = None
 
     def __post_init__(self) -> None:
         if self.format not in ("exr", "png"):
             raise OptionError(f"format {self.format!r} does not exist; choose exr or png")
         if self.format == "png" and "combined" not in self.passes.passes:
             raise OptionError("PNG holds the combined pass only; choose it, or the format exr")
+        if self.environment is not None and (self.format != "exr" or "combined" not in self.passes.passes):
+            raise OptionError("an environment is made of the combined pass, as EXR; choose both")
 
 
 class FrameRenderer:
@@ -107,6 +114,8 @@ def render_path(
         NeuralRenderError: the scene cannot be read or a frame not written; finished frames stay.
         Cancelled: ``control`` was cancelled; finished frames stay.
     """
+    if options.environment is not None:
+        _check_panoramas(path)
     renderer = FrameRenderer(scene_path, options.device)
     files: list[str] = []
     rendered, seconds, total = 0, 0.0, len(path.frames)
@@ -119,7 +128,9 @@ def render_path(
             passes = renderer.render_frame(frame, options.passes, options.sampling, control.check)
             seconds += time.monotonic() - start
             rendered += 1
-            if options.format == "exr":
+            if options.environment is not None:
+                write_environment(file, environment(passes["combined"], options.environment))
+            elif options.format == "exr":
                 write_exr(file, passes)
             else:
                 write_png(file, passes)
@@ -135,11 +146,19 @@ def render_path(
     return {"frames": files, "rendered": rendered, "kept": total - rendered, "seconds": seconds}
 
 
+def _check_panoramas(path: CameraPath) -> None:
+    for frame in path.frames:
+        if frame.camera.camera_model != "EQUIRECTANGULAR":
+            raise OptionError(
+                f"frame {frame.name}: light from all around needs a camera of the model EQUIRECTANGULAR"
+            )
+
+
 def _is_whole(file: Path, options: RenderOptions) -> bool:
     """Whether ``file`` is a finished frame with the passes asked for."""
     if not file.is_file():
         return False
-    if options.format == "png":
+    if options.format == "png" or options.environment is not None:  # renamed into place when whole
         return file.stat().st_size > 0
     try:
         return set(options.passes.passes) <= set(read_exr(file))

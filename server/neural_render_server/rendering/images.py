@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import OpenEXR
 
 from ..files import write_bytes
@@ -41,6 +42,18 @@ def write_exr(path: Path, passes: Passes) -> None:
         SceneError: the file cannot be written.
     """
     write_bytes(path, encode_exr(passes))
+
+
+def write_environment(path: Path, light: npt.NDArray[np.float32]) -> None:
+    """Write (H, W, 3) scene-linear light as a plain RGB EXR, which every program takes for a texture.
+
+    Raises:
+        SceneError: the file cannot be written.
+    """
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    stream = io.BytesIO()
+    OpenEXR.File(header, {"RGB": np.ascontiguousarray(light)}).write(stream)
+    write_bytes(path, stream.getvalue())
 
 
 def read_exr(path: Path) -> Passes:

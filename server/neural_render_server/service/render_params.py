@@ -27,6 +27,15 @@ class Crop(BaseModel):
     max: tuple[float, float, float]
 
 
+class Environment(BaseModel):
+    """How a panorama becomes light: what fills where the field is not, and what its white stands for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fill: Literal["extend", "black"] = "extend"
+    white: float | None = Field(default=None, description="Luminance above 1; none keeps what was filmed.")
+
+
 class RenderParams(BaseModel):
     """A camera path through a scene, to frames on disk."""
 
@@ -43,6 +52,9 @@ class RenderParams(BaseModel):
     device: str = "auto"
     samples: int = SAMPLES
     seed: int = SEED
+    environment: Environment | None = Field(
+        default=None, description="Write equirectangular frames as light from all around: plain RGB EXR."
+    )
 
     def camera_path(self) -> CameraPath:
         """
@@ -59,13 +71,15 @@ class RenderParams(BaseModel):
             OptionError: an option does not fit.
         """
         from ..optics import BlurSampling
+        from ..rendering.environment import EnvironmentOptions
         from ..rendering.frames import RenderOptions
         from ..rendering.passes import PassOptions
 
         crop = self.crop.model_dump() if self.crop else None
         passes = PassOptions.from_json(self.passes, crop, self.background)
         sampling = BlurSampling(self.samples, self.seed)
-        return RenderOptions(passes, self.format, self.overwrite, self.device, sampling)
+        around = EnvironmentOptions.from_json(self.environment.model_dump() if self.environment else None)
+        return RenderOptions(passes, self.format, self.overwrite, self.device, sampling, around)
 
 
 def run_render(params: RenderParams, on_event: OnEvent, control: Control) -> dict[str, Any]:
