@@ -205,7 +205,7 @@ def _tell(message: str) -> None:
         task.error = message
 
 
-@persistent
+@persistent  # type: ignore[untyped-decorator]
 def _note_change(*_: object) -> None:
     if _preview is not None:
         _preview.has_changed = True
@@ -218,7 +218,7 @@ def _tick() -> float | None:
     return TICK if _preview.is_busy else REST
 
 
-@persistent
+@persistent  # type: ignore[untyped-decorator]
 def _resume(*_: object) -> None:
     """A file was opened: its preview goes on where it was saved."""
     stop()

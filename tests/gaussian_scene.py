@@ -49,7 +49,9 @@ def ball_rows(ball: Ball, count: int = 3000) -> torch.Tensor:
     ring = np.sqrt(1.0 - z**2)
     surface = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
     rows = torch.zeros((count, layout.WIDTH))
-    rows[:, layout.POSITION] = torch.from_numpy((ball.radius - 1.5 * deviation) * surface + np.array(ball.center)).float()
+    rows[:, layout.POSITION] = torch.from_numpy(
+        (ball.radius - 1.5 * deviation) * surface + np.array(ball.center)
+    ).float()
     rows[:, layout.TIME] = ball.time or 0.0
     rows[:, layout.EXTENT] = 7.0 if ball.time is None else math.log(EXTENT)
     rows[:, layout.OPACITY] = LOGIT

@@ -79,7 +79,8 @@ class NEURALRENDER_OT_make_proxy(TaskOperator, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, result: Any) -> None:
         field = field_named(self.field_name)
         settings = context.scene.neural_render.proxy
-        obj = make_proxy(context, field, *result, settings.faces)
+        vertices, faces = result
+        obj = make_proxy(context, field, vertices, faces, settings.faces)
         set_role(obj, settings.role)
         set_collision(context, obj, settings.use_collision)
         self.file.unlink(missing_ok=True)
