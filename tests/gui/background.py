@@ -1,0 +1,158 @@
+"""Run inside a Blender with a window: the field as the camera's background, in solid shading.
+
+What is on the screen must be the server's picture, in its place and colours; it must follow the time while
+Blender stays awake, and leave nothing when it is switched off.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import bpy
+import numpy as np
+from bpy_extras.view3d_utils import location_3d_to_region_2d
+from mathutils import Matrix
+
+sys.path.insert(0, str(Path(__file__).parent))
+import driver
+from driver import EXTENSION, OUT, SETTINGS, Steps, pause, viewport, wait_for
+
+ADDON = f"{EXTENSION}.neural_render_addon"
+SIZE = (480, 270)
+
+
+def background():
+    return sys.modules[f"{ADDON}.camera_background"]
+
+
+def settled() -> Steps:
+    """Until the full picture has come and Blender has drawn it."""
+    yield from pause(4)
+    yield from wait_for(
+        lambda: background()._preview is not None and not background()._preview.is_busy, "the full picture"
+    )
+    yield from pause(10)
+
+
+def set_up() -> Steps:
+    driver.enable_addon()
+    yield from pause()
+    bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "background.blend"))
+    assert bpy.ops.neural_render.open_scene(filepath=SETTINGS["scene"]) == {"FINISHED"}
+    scene = bpy.context.scene
+    scene.view_settings.view_transform = "Standard"  # the plain sRGB curve, as the numbers compared with
+    scene.render.resolution_x, scene.render.resolution_y = SIZE
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    entry = SETTINGS["camera"]
+    camera.matrix_world = Matrix(entry["transform_matrix"])
+    camera.data.lens = camera.data.sensor_width * entry["fl_x"] / entry["w"]
+    camera.data.show_passepartout = False
+    scene.camera = camera
+    bpy.ops.mesh.primitive_ico_sphere_add(
+        radius=0.15, location=camera.matrix_world @ camera.data.view_frame()[0]
+    )
+    space = viewport().spaces.active
+    space.show_region_ui = space.show_region_toolbar = space.show_gizmo = False
+    for name in (
+        "show_floor",
+        "show_axis_x",
+        "show_axis_y",
+        "show_cursor",
+        "show_extras",
+        "show_relationship_lines",
+    ):
+        setattr(space.overlay, name, False)
+    yield from driver.toggle_maximised()
+    space = viewport().spaces.active
+    space.region_3d.view_perspective = "CAMERA"
+    space.shading.type = "SOLID"
+    yield from pause(10)
+
+
+def shown(name: str) -> np.ndarray:
+    """(H, W, 3) of the camera's frame on the screen, in [0, 1]."""
+    region = driver.region("WINDOW")
+    scene, view = bpy.context.scene, viewport().spaces.active.region_3d
+    corners = [
+        location_3d_to_region_2d(region, view, scene.camera.matrix_world @ corner)
+        for corner in scene.camera.data.view_frame(scene=scene)
+    ]
+    left, right = min(c.x for c in corners), max(c.x for c in corners)
+    bottom, top = min(c.y for c in corners), max(c.y for c in corners)
+    path = driver.screenshot(name, region)
+    raw = subprocess.run(["convert", str(path), "-depth", "8", "rgb:-"], check=True, capture_output=True)
+    pixels = np.frombuffer(raw.stdout, np.uint8).reshape(region.height, region.width, 3) / 255.0
+    rows = region.height - (bottom + (np.arange(SIZE[1])[::-1] + 0.5) / SIZE[1] * (top - bottom))
+    columns = left + (np.arange(SIZE[0]) + 0.5) / SIZE[0] * (right - left)
+    return pixels[rows.astype(int)][:, columns.astype(int)]
+
+
+def from_server() -> np.ndarray:
+    """(H, W, 3) what the server renders for the camera, as numbers of Blender's Standard view."""
+    view = background().camera_view(bpy.context, bpy.context.scene)
+    module = sys.modules[f"{ADDON}.client"]
+    client = module.Client(SETTINGS["host"], SETTINGS["port"], SETTINGS["token"])
+    field = view.fields[0]
+    entry = {**view.projection.entry(), "transform_matrix": field.camera_to_capture}
+    linear = client.render(SETTINGS["scene"], entry, field.seconds, dtype="float32").planes["combined"][
+        ..., :3
+    ]
+    encoded = np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055
+    )
+    return np.clip(encoded, 0.0, 1.0)
+
+
+def check(name: str) -> np.ndarray:
+    # without the frame's outline, and where the sphere is
+    part = slice(30, -30), slice(20, 300)
+    screen, truth = shown(name)[part], from_server()[part]
+    difference = np.abs(screen - truth).mean(axis=-1)
+    shifted = np.abs(np.roll(screen, 4, axis=1) - truth).mean()
+    print(
+        f"{name}: screen and server differ by {255 * np.median(difference):.2f}/255 (median), "
+        f"{255 * difference.mean():.2f} (mean); four pixels aside {255 * shifted:.2f}",
+        flush=True,
+    )
+    assert np.median(difference) < 4 / 255 and difference.mean() < 0.6 * shifted
+    return truth
+
+
+def it_is_the_servers_picture() -> Steps:
+    assert bpy.ops.neural_render.show_background("INVOKE_DEFAULT") == {"FINISHED"}
+    yield from settled()
+    check("background_first")
+
+
+def it_follows_time_and_camera() -> Steps:
+    scene = bpy.context.scene
+    first = from_server()
+    scene.frame_set(12)
+    yield from settled()
+    assert np.abs(check("background_later") - first).max() > 0.05
+    scene.camera.location.x += 0.2
+    yield from settled()
+    check("background_moved")
+
+
+def nothing_is_left() -> Steps:
+    assert bpy.ops.neural_render.hide_background() == {"FINISHED"}
+    yield from pause(10)
+    camera = bpy.context.scene.camera.data
+    assert len(camera.background_images) == 0 and not camera.show_background_images
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("neural-render")]
+    assert not bpy.app.timers.is_registered(background()._tick)
+
+
+def everything() -> Steps:
+    for step in (set_up, it_is_the_servers_picture, it_follows_time_and_camera, nothing_is_left):
+        print(f"== {step.__name__}", flush=True)
+        yield from step()
+    print(f"the longest Blender went without a tick was {driver.longest_tick:.2f} s", flush=True)
+
+
+driver.run(everything())
