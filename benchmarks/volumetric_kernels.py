@@ -41,6 +41,7 @@ class OrbitViews:
     def __init__(self, count: int = 20, size: int = 100) -> None:
         self.camera_indices = np.arange(count)
         self.timestep_indices = np.zeros(count, dtype=np.int64)
+        self.view_times = np.zeros(count)
         self.cameras = [_orbit_camera(2 * np.pi * k / count, size) for k in range(count)]
         self._images = [_ball(camera) for camera in self.cameras]
 

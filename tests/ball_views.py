@@ -49,6 +49,10 @@ class Views:
     near_far: np.ndarray | None = None
 
     @property
+    def view_times(self) -> np.ndarray:
+        return self.times[self.timestep_indices]
+
+    @property
     def has_alpha(self) -> bool:
         return self.alphas is not None
 

@@ -36,7 +36,7 @@ class PanoramaMethod(Method):
     def train_step(self, views, progress):
         view = int(torch.randint(len(views), (1,), generator=self.random))
         colors = self.colors.requires_grad_()
-        seen = self.look(views.cameras[views.camera_indices[view]], views.times[views.timestep_indices[view]])
+        seen = self.look(views.cameras[views.camera_indices[view]], views.view_times[view])
         loss = ((seen - torch.tensor(views.rgb(view), device=self.device) / 255) ** 2).mean()
         (gradient,) = torch.autograd.grad(loss * seen.numel() / 2, colors, retain_graph=True)
         (looks,) = torch.autograd.grad(seen.sum(), colors)  # how often each colour was looked at

@@ -9,6 +9,10 @@ class CaptureError(NeuralRenderError):
     """A capture cannot be read or used."""
 
 
+class SolveError(NeuralRenderError):
+    """Cameras cannot be solved from footage, or recordings cannot be synchronised."""
+
+
 class CameraFileError(NeuralRenderError):
     """A camera file cannot be read."""
 

@@ -71,7 +71,7 @@ def read_colmap(path: Path) -> Capture:
     """
     folder = model_folder(path)
     assert folder is not None
-    model = _load(folder)
+    model = load_model(folder)
     images = sorted((i for i in model.images.values() if i.has_pose), key=lambda i: natural_key(i.name))
     if not images:
         raise CaptureError(f"{folder}: the COLMAP model has no posed images; run the mapper again")
@@ -84,7 +84,7 @@ def read_colmap(path: Path) -> Capture:
         file = path_inside(root, image.name, where)
         if file.is_file():
             width, height, has_alpha = image_header(file)
-            cameras.append(_camera(image, model.cameras[image.camera_id], width, height, where))
+            cameras.append(posed_camera(image, model.cameras[image.camera_id], width, height, where))
             views.append(View(len(views), 0, ImageSource(file)))
             alphas.append(has_alpha)
     warnings = []
@@ -106,7 +106,12 @@ def read_colmap(path: Path) -> Capture:
     )
 
 
-def _load(folder: Path) -> Any:
+def load_model(folder: Path) -> Any:
+    """The ``pycolmap.Reconstruction`` in a folder.
+
+    Raises:
+        CaptureError: it cannot be read.
+    """
     import pycolmap  # here, for it takes half a second and other formats do not need it
 
     try:
@@ -130,7 +135,12 @@ def _images_folder(path: Path, folder: Path, names: list[str]) -> Path:
     )
 
 
-def _camera(image: Any, lens: Any, width: int, height: int, where: str) -> Camera:
+def posed_camera(image: Any, lens: Any, width: int, height: int, where: str) -> Camera:
+    """The camera of one of pycolmap's images and its lens, for a photo of ``width`` x ``height`` pixels.
+
+    Raises:
+        CaptureError: its lens, pose or the photo's size cannot be used.
+    """
     if lens.model_name not in _PERSPECTIVE:
         raise CaptureError(
             f"{where}: the camera model {lens.model_name} cannot be used; run colmap image_undistorter first"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CameraFileError, CaptureError
+from .amendments import amended
 from .blender_synthetic import is_blender_synthetic, read_blender_synthetic
 from .capture import Capture, SplitOptions, apply_split
 from .checks import check_cameras
@@ -40,13 +41,30 @@ FORMATS = (
 def open_capture(path: str | Path, split: SplitOptions = SplitOptions()) -> Capture:  # noqa: B008
     """Open the capture at ``path`` (its folder, or its ``transforms.json``) and apply ``split``.
 
-    Nothing but headers is read; frames are decoded by ``frames.Frames``.
+    What ``capture.json`` beside it says is applied too. Nothing but headers is read; frames are decoded by
+    ``frames.Frames``.
 
     Raises:
         CaptureError: no capture is there, it cannot be read, ``split`` does not fit it, or no two
             training cameras see a common point.
     """
     path = Path(path)
+    try:
+        capture = amended(read_capture(path))
+    except CameraFileError as error:
+        raise CaptureError(str(error)) from error
+    check_cameras(path, capture.cameras)
+    capture = apply_split(capture, split)
+    check_overlap(capture)
+    return capture
+
+
+def read_capture(path: Path) -> Capture:
+    """The capture at ``path`` as its files say, without ``capture.json`` and unchecked.
+
+    Raises:
+        CaptureError: no capture is there, or it cannot be read.
+    """
     if not path.exists():
         raise CaptureError(f"{path}: there is no such file or folder; check the path")
     for kind in FORMATS:
@@ -56,15 +74,11 @@ def open_capture(path: str | Path, split: SplitOptions = SplitOptions()) -> Capt
         looked_for = "; ".join(kind.looked_for for kind in FORMATS)
         raise CaptureError(
             f"{path}: no capture found; looked for {looked_for}. "
-            "Give the folder that holds one of these, or solve the cameras first"
+            "Give the folder that holds one of these, or make one with neural-render capture solve"
         )
     try:
-        capture = kind.read(path)
+        return kind.read(path)
     except CameraFileError as error:
         raise CaptureError(str(error)) from error
     except OSError as error:
         raise CaptureError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
-    check_cameras(path, capture.cameras)
-    capture = apply_split(capture, split)
-    check_overlap(capture)
-    return capture

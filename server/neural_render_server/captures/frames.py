@@ -59,11 +59,13 @@ class Frames:
     ) -> None:
         if not downscale >= 1.0:
             raise CaptureError(f"downscale is {downscale:g}, but must be at least 1")
+        indices = list(indices)
         self._views = [capture.views[index] for index in indices]
         if not self._views:
             raise CaptureError(f"{capture.path}: no views are asked for; hold out fewer or add some")
         self.cameras = [pinhole_of(camera, downscale) for camera in capture.cameras]
         self.times = capture.times
+        self.view_times = capture.view_times[indices]
         self.camera_indices = np.array([view.camera for view in self._views], dtype=np.int64)
         self.timestep_indices = np.array([view.timestep for view in self._views], dtype=np.int64)
         self.has_alpha = capture.has_alpha

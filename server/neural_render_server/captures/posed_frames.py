@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from ..cameras import RENDER_ONLY_MODELS, Camera, camera_from_json, is_finite_number
 from ..errors import CaptureError
-from .capture import Capture, ImageSource, PointCloud, View
+from .capture import Capture, FrameSource, ImageSource, PointCloud, VideoSource, View
 from .checks import path_inside, rigid_pose, scaled_to_photo
 from .image import IMAGE_SUFFIXES, image_header
+from .video import probe_video
 
 # Frames whose poses and intrinsics agree to this many decimals come from one camera that stands still.
 SAME_CAMERA_DECIMALS = 6
@@ -26,7 +27,10 @@ SAME_TIME = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class PosedFrame:
-    """One listed frame whose image exists. ``time`` is in seconds, None where the list has none."""
+    """One listed frame whose image exists. ``time`` is in seconds, None where the list has none.
+
+    ``image`` is the video where ``video_frame`` is a number.
+    """
 
     camera: Camera
     image: Path
@@ -36,6 +40,13 @@ class PosedFrame:
     has_alpha: bool
     where: str
     was_resized: bool
+    video_frame: int | None = None
+
+    @property
+    def source(self) -> FrameSource:
+        return (
+            ImageSource(self.image) if self.video_frame is None else VideoSource(self.image, self.video_frame)
+        )
 
 
 def find_image(root: Path, file_path: Any, where: str) -> Path | None:
@@ -60,6 +71,40 @@ def read_frame(
         CaptureError, CameraFileError: its intrinsics, pose, time, mask or image cannot be used.
     """
     width, height, has_alpha = image_header(image)
+    return _posed_frame(entry, shared, root, image, (width, height, has_alpha), is_test, where)
+
+
+def read_video_frames(
+    entry: dict[str, Any], shared: dict[str, Any], root: Path, video: Path, is_test: bool, where: str
+) -> list[PosedFrame]:
+    """All frames of a listed video: a camera that stands still, from the entry's ``time`` (default 0) on.
+
+    Raises:
+        CaptureError, CameraFileError: its intrinsics, pose, time or video cannot be used.
+    """
+    info = probe_video(video)
+    if not info.fps > 0:
+        raise CaptureError(f"{video}: does not say its frame rate; convert it to H.264 MP4")
+    header = (info.width, info.height, False)
+    first = _posed_frame(
+        {"time": 0.0, "name": video.stem, **entry}, shared, root, video, header, is_test, where
+    )
+    assert first.time is not None
+    return [
+        replace(first, video_frame=frame, time=first.time + frame / info.fps) for frame in range(info.frames)
+    ]
+
+
+def _posed_frame(
+    entry: dict[str, Any],
+    shared: dict[str, Any],
+    root: Path,
+    image: Path,
+    header: tuple[int, int, bool],
+    is_test: bool,
+    where: str,
+) -> PosedFrame:
+    width, height, has_alpha = header
     size = {"w": width, "h": height}
     calibrated = camera_from_json({**size, **shared, **entry}, {}, where)
     if calibrated.camera_model in RENDER_ONLY_MODELS:
@@ -132,7 +177,7 @@ def capture_from_frames(
         times=times,
         fps=fps,
         views=[
-            View(owner, int(timestep), ImageSource(frame.image), frame.mask)
+            View(owner, int(timestep), frame.source, frame.mask)
             for frame, owner, timestep in zip(frames, owners, timesteps, strict=True)
         ],
         is_test=np.array([frame.is_test for frame in frames]),

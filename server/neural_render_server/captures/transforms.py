@@ -2,7 +2,8 @@
 
 Formats: instant-ngp's ``docs/nerf_dataset_tips.md``; nerfstudio's "Data conventions" page. Poses
 are camera-to-world with OpenGL axes, principal points have pixel centres at +0.5, both as ours.
-``time`` is in seconds; a file without it is a static capture.
+``time`` is in seconds; a file without it is a static capture. Beyond those formats a ``file_path`` may be a
+video: what a camera that stands still filmed from ``time`` (default 0) on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ..errors import CaptureError
 from .capture import Capture, PointCloud
 from .checks import path_inside, read_json_object
 from .ply import read_ply
-from .posed_frames import PosedFrame, capture_from_frames, find_image, read_frame
+from .posed_frames import PosedFrame, capture_from_frames, find_image, read_frame, read_video_frames
+from .video import is_video
 
 
 def transforms_file(path: Path) -> Path | None:
@@ -64,7 +66,10 @@ def read_transforms(path: Path) -> Capture:
             continue
         listed = path_inside(root, entry["file_path"], where).resolve()
         is_test = listed in held_out or (bool(train) and listed not in train)
-        frames.append(read_frame(entry, shared, root, image, is_test, where))
+        if is_video(image):
+            frames += read_video_frames(entry, shared, root, image, is_test, where)
+        else:
+            frames.append(read_frame(entry, shared, root, image, is_test, where))
     warnings = []
     if missing:
         warnings.append(

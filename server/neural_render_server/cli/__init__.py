@@ -10,6 +10,7 @@ from .. import __version__
 from ..errors import Cancelled, NeuralRenderError
 from ..service.error_bodies import error_code
 from . import capture, compare, doctor, evaluate, mesh, methods, render, serve, train
+from .arguments import add_json_argument
 from .console import Console
 
 VERBS = (capture, train, evaluate, compare, render, mesh, serve, methods, doctor)
@@ -28,18 +29,17 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
         added = verb.add_parser(verbs)
+        if verb is capture:
+            continue  # its actions have their own
         added.set_defaults(run=verb.run)
-        added.add_argument(
-            "--json",
-            action="store_true",
-            help="for programs: progress as JSON lines on stderr, the result as one JSON object on stdout",
-        )
+        add_json_argument(added)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(capture.with_action(given))
     console = Console(options.json)
     try:
         code: int | None = options.run(options, console)

@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from ..captures.capture import SplitOptions
 
 
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="for programs: progress as JSON lines on stderr, the result as one JSON object on stdout",
+    )
+
+
 def add_split_arguments(parser: argparse.ArgumentParser) -> None:
     """Which frames to use, and which to hold out for judging the result."""
     group = parser.add_argument_group("which frames")
@@ -92,6 +100,17 @@ def setting(text: str) -> tuple[str, str]:
     if not separator or not key:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     return key.strip(), value.strip()
+
+
+def point(text: str) -> list[float]:
+    """``x,y,z`` as three numbers."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers x,y,z")
+    return numbers
 
 
 def crop_box(text: str) -> dict[str, list[float]]:

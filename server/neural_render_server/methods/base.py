@@ -28,10 +28,13 @@ Report = Callable[[str, float], None]
 class TrainingViews(Protocol):
     """The training views of a capture, decoded, undistorted and downscaled; held-out views are absent.
 
-    ``cameras`` are pinhole; ``camera_indices`` and ``timestep_indices`` are (V,) per view.
+    ``cameras`` are pinhole; ``camera_indices`` and ``timestep_indices`` are (V,) per view. ``times`` are the
+    timesteps' seconds, ``view_times`` (V,) when each view was taken, which cameras that were started by hand
+    did a part of a timestep apart.
     """
 
     times: npt.NDArray[np.float64]
+    view_times: npt.NDArray[np.float64]
     camera_indices: npt.NDArray[np.int64]
     timestep_indices: npt.NDArray[np.int64]
     has_alpha: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-JobKind = Literal["train", "render", "mesh"]
+JobKind = Literal["train", "render", "mesh", "solve"]
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
@@ -14,7 +14,7 @@ FINISHED_STATES: tuple[JobState, ...] = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class Job:
-    """A training, a rendering or a meshing. Times are Unix seconds; ``progress`` lies in [0, 1].
+    """A training, a rendering, a meshing or a solve. Times are Unix seconds; ``progress`` lies in [0, 1].
 
     ``resume`` says that the next start goes on with what an earlier one finished; ``preview`` is
     the path of the newest preview image. Neither is part of the answer to a client.

@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter
 
 from .context import Context
-from .schemas import CapturePoints, InspectCapture, InspectScene, Points
+from .schemas import AlignCapture, Aligned, CapturePoints, InspectCapture, InspectScene, Points
 
 
 def capture_routes(context: Context) -> APIRouter:
@@ -53,6 +53,16 @@ def capture_routes(context: Context) -> APIRouter:
             "positions": base64.b64encode(positions.tobytes()).decode(),
             "colors": base64.b64encode(colors.tobytes()).decode(),
         }
+
+    @router.post("/captures/align", response_model=Aligned)
+    def align_capture(request: AlignCapture) -> dict[str, Any]:
+        """Turn, scale and move a capture's coordinates; scenes trained before keep theirs."""
+        from ..captures.amendments import align
+        from ..captures.detect import read_capture
+
+        path = allowed(request.path, "path")
+        read_capture(path)  # there is a capture
+        return {"alignment": align(path, np.array(request.matrix)).tolist()}
 
     @router.post("/scenes/inspect")
     def inspect_scene(request: InspectScene) -> dict[str, Any]:

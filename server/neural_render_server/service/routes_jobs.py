@@ -15,7 +15,16 @@ from .jobs import Job
 from .mesh_params import MeshParams
 from .paths import AllowedPaths
 from .render_params import RenderParams
-from .schemas import JobAnswer, JobRequest, Jobs, MeshRequest, TrainParams, TrainRequest
+from .schemas import (
+    JobAnswer,
+    JobRequest,
+    Jobs,
+    MeshRequest,
+    SolveParams,
+    SolveRequest,
+    TrainParams,
+    TrainRequest,
+)
 
 _MEDIA_TYPES = {"exr": "image/x-exr", "png": "image/png"}
 
@@ -26,12 +35,14 @@ def job_routes(context: Context) -> APIRouter:
 
     @router.post("", response_model=JobAnswer)
     def submit(request: Annotated[JobRequest, Body()]) -> dict[str, Any]:
-        """Queue a training, a rendering or a meshing; its parameters are checked first."""
+        """Queue a training, a rendering, a meshing or a solve; its parameters are checked first."""
         params = request.params.model_dump(mode="json", exclude_unset=True)
         if isinstance(request, TrainRequest):
             check_training(request.params, params, context.paths)
         elif isinstance(request, MeshRequest):
             check_meshing(request.params, context.paths)
+        elif isinstance(request, SolveRequest):
+            check_solve(request.params, params, context.paths)
         else:
             check_rendering(request.params, context.paths)
         return supervisor.submit(request.kind, params, request.client_id).to_json()
@@ -111,6 +122,20 @@ def check_training(params: TrainParams, given: dict[str, Any], paths: AllowedPat
         raise HttpError(400, "capture", f"{params.capture}: there is no such file or folder; check the path")
     options = TrainOptions.from_json(given)
     make_config(get_method(options.method), options.preset, options.options)
+
+
+def check_solve(params: SolveParams, given: dict[str, Any], paths: AllowedPaths) -> None:
+    """
+    Raises:
+        NeuralRenderError: what can be told before the solve starts.
+    """
+    from ..solving.options import SolveOptions
+    from ..solving.solve import check_out
+
+    SolveOptions.from_json(given)
+    if not paths.check(params.footage, "footage").exists():
+        raise HttpError(400, "solve", f"{params.footage}: there is no such file or folder; check the path")
+    check_out(paths.check(params.out, "out"))
 
 
 def check_rendering(params: RenderParams, paths: AllowedPaths) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..solving.options import CameraMotion, Intrinsics, Lens, Mapper, Matching, Synchronise
 from .jobs import JobKind, JobState
 from .mesh_params import MeshParams
 from .render_params import SAMPLES, SEED, Crop, RenderParams
@@ -67,6 +68,17 @@ class Points(BaseModel):
     colors: str = Field(description="base64 of uint8 (N, 3), sRGB.")
 
 
+class AlignCapture(Request):
+    path: str = Field(description="The capture's folder, an absolute path.")
+    matrix: list[list[float]] = Field(
+        description="4x4: rotation, one scale and translation that the capture's coordinates are moved by."
+    )
+
+
+class Aligned(BaseModel):
+    alignment: list[list[float]] = Field(description="4x4, from the files' coordinates.")
+
+
 class InspectScene(Request):
     path: str = Field(description="The scene folder, an absolute path.")
 
@@ -104,6 +116,28 @@ class TrainRequest(Request):
     client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
 
 
+class SolveParams(Request):
+    """A solve of cameras from footage; see ``neural-render capture solve --help``."""
+
+    footage: str = Field(description="A folder of photos or videos, or a video; an absolute path.")
+    out: str = Field(description="The capture folder to write, an absolute path.")
+    motion: CameraMotion | None = None
+    intrinsics: Intrinsics | None = None
+    lens: Lens | None = None
+    matching: Matching | None = None
+    mapper: Mapper | None = None
+    frames: int | None = Field(default=None, description="Sharp frames to choose from a moving video.")
+    picture_size: int | None = Field(default=None, description="Longest side for features, in pixels.")
+    features: int | None = Field(default=None, description="Most features a picture.")
+    synchronise: Synchronise | None = None
+
+
+class SolveRequest(Request):
+    kind: Literal["solve"]
+    params: SolveParams
+    client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+
+
 class RenderRequest(Request):
     kind: Literal["render"]
     params: RenderParams
@@ -116,7 +150,7 @@ class MeshRequest(Request):
     client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
 
 
-JobRequest = Annotated[TrainRequest | RenderRequest | MeshRequest, Field(discriminator="kind")]
+JobRequest = Annotated[TrainRequest | RenderRequest | MeshRequest | SolveRequest, Field(discriminator="kind")]
 
 
 class JobAnswer(BaseModel):

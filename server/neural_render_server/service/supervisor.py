@@ -24,6 +24,7 @@ _KINDS: dict[JobKind, tuple[str, str]] = {
     "train": ("training", "its last checkpoint"),
     "render": ("rendering", "the frames already finished"),
     "mesh": ("meshing", "the start"),
+    "solve": ("solving", "the stages already finished"),
 }
 
 

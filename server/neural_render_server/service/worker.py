@@ -1,4 +1,4 @@
-"""The worker process: one training, rendering or meshing, told and telling over JSON lines.
+"""The worker process: one training, rendering, meshing or solve, told and telling over JSON lines.
 
 It is started by the service as ``python -m neural_render_server.service.worker``. The first line of
 its stdin is the job ``{kind, params, resume, started}``, each further one a command ``{"command":
@@ -77,6 +77,11 @@ def run_job(job: dict[str, Any], writer: EventWriter, control: Control) -> dict[
         from .mesh_params import MeshParams, run_mesh
 
         return run_mesh(MeshParams.model_validate(job["params"]), writer.event, control)
+    if job["kind"] == "solve":
+        from ..solving.options import SolveOptions
+        from ..solving.solve import solve
+
+        return solve(SolveOptions.from_json(job["params"]), writer.event, control)
     from .render_params import RenderParams, run_render
 
     params = dict(job["params"])

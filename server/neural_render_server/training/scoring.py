@@ -37,7 +37,7 @@ def true_image(frames: Frames, index: int) -> metrics.Image:
 def rendered_image(method: Method, frames: Frames, index: int) -> metrics.Image:
     """(H, W, 3) the field's picture of a view in [0, 1], over the background its truth has."""
     camera = frames.cameras[frames.camera_indices[index]]
-    frame = method.render(camera, float(frames.times[frames.timestep_indices[index]]))
+    frame = method.render(camera, float(frames.view_times[index]))
     if frames.has_alpha:
         background: npt.ArrayLike = ALPHA_BACKGROUND
     else:

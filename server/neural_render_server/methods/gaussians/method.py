@@ -144,7 +144,7 @@ class GaussiansMethod(Method):
             transmittance_weight = 0.0
         pixels_truth = truth.over(background.cpu().numpy())
 
-        time = model.timestep(float(views.times[views.timestep_indices[index]]))
+        time = model.timestep(float(views.view_times[index]))
         view = layout.make_view(camera, time, model.near, tiles=tiles)
         backend = self._backend
         rendering = backend.render(model.alive, view)

@@ -115,7 +115,7 @@ class RayGatherer:
             colors=self._tensor(colors),
             alphas=self._tensor(alphas),
             backgrounds=self._tensor(backgrounds),
-            times=self._tensor(self._views.times[timesteps]),
+            times=self._tensor(self._views.view_times[pixels.views]),
             timesteps=torch.from_numpy(timesteps).to(self._device),
             cameras=torch.from_numpy(cameras).to(self._device),
         )

@@ -1,0 +1,65 @@
+"""One clock for all cameras from what pairs of them say of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..cameras import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Clocks:
+    """``offsets`` (C,) seconds to add to each camera's own clock, the earliest started has 0.
+
+    ``residuals`` (C,) are the root mean square, in seconds, of how far its pairs' delays are from the
+    offsets' differences; NaN for a camera that no pair ties to the others.
+    """
+
+    offsets: FloatArray
+    residuals: FloatArray
+
+
+def settle(count: int, delays: Mapping[tuple[int, int], tuple[float, float]]) -> Clocks:
+    """The offsets of ``count`` cameras that fit the pairs best (weighted least squares).
+
+    ``delays[a, b]`` are the seconds by which camera ``b`` was started after ``a``, and the weight of it.
+    Cameras that no pairs tie to the first group keep 0 and a NaN residual.
+    """
+    tied = _tied(count, delays)
+    rows, values, weights = [], [], []
+    for (a, b), (delay, weight) in delays.items():
+        if a in tied and b in tied:
+            row = np.zeros(count)
+            row[a], row[b] = -1.0, 1.0
+            rows.append(row)
+            values.append(delay)
+            weights.append(weight)
+    if not rows:
+        return Clocks(np.zeros(count), np.full(count, np.nan))
+    system, wanted, weight = np.array(rows), np.array(values), np.sqrt(np.array(weights))
+    offsets = np.linalg.lstsq(system * weight[:, None], wanted * weight, rcond=None)[0]
+    off = system @ offsets - wanted
+    residuals = np.full(count, np.nan)
+    members = sorted(tied)
+    for camera in members:
+        own = system[:, camera] != 0
+        residuals[camera] = np.sqrt((off[own] ** 2).mean())
+    offsets[members] -= offsets[members].min()
+    offsets[[camera for camera in range(count) if camera not in tied]] = 0.0
+    return Clocks(offsets, residuals)
+
+
+def _tied(count: int, delays: Mapping[tuple[int, int], object]) -> set[int]:
+    """The largest group of cameras that pairs tie together; the first such."""
+    groups: list[set[int]] = [{camera} for camera in range(count)]
+    for a, b in delays:
+        first = next(group for group in groups if a in group)
+        second = next(group for group in groups if b in group)
+        if first is not second:
+            first |= second
+            groups.remove(second)
+    largest = max(groups, key=len)
+    return largest if len(largest) > 1 else set()

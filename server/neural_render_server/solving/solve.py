@@ -1,0 +1,242 @@
+"""From footage to a posed capture on disk: pictures, features, matches, poses, world, report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..captures.amendments import Amendments, write_amendments
+from ..captures.checks import read_json_object
+from ..captures.detect import open_capture
+from ..captures.image import image_header
+from ..errors import SolveError
+from ..files import write_json
+from ..progress import Control, Event, OnEvent
+from .colmap_process import run_stage
+from .footage import Footage, find_footage
+from .model import SolvedModel, read_models, shared_matches
+from .options import SolveOptions
+from .output import write_capture
+from .pictures import Pictures, fixed_pictures, moving_pictures, photo_pictures
+from .report import SolveReport, make_report
+from .stages import Stages
+from .world import guess_world
+
+# All pairs are matched up to so many pictures; beyond, those near each other in order. The frames of a
+# video follow each other closely, so that fewer pairs do.
+EXHAUSTIVE = {"photos": 200, "fixed": 200, "moving": 60}
+NEIGHBOURS = 10
+
+# Fewer placed pictures than this are no capture.
+LEAST_PLACED = 2
+
+# A lens with two radial terms needs pictures enough to tell them from the focal length.
+RADIAL_FROM = 8
+
+# The part of the whole work that each stage is taken for, by what solves of photos take.
+_PARTS = {"pictures": 0.1, "features": 0.2, "matches": 0.4, "mapping": 0.25, "writing": 0.05}
+NOUNS = {"photos": "photo", "moving": "frame", "fixed": "camera"}
+
+
+def solve(options: SolveOptions, on_event: OnEvent, control: Control) -> dict[str, Any]:
+    """Solve the cameras of ``options.footage`` and write the capture to ``options.out``.
+
+    What an earlier, interrupted solve of the same footage finished there is kept. Returns ``{capture,
+    footage, registered, missing, reprojection_error, coverage, points, warnings, world, seconds}``.
+
+    Raises:
+        SolveError, CaptureError: nothing can be solved from the footage.
+        SceneError: the capture cannot be written.
+        Cancelled: the user cancelled; finished stages are kept.
+    """
+    started = time.monotonic()
+    out = Path(options.out)
+    work = _Work(options, out, on_event, control)
+    check_out(out)
+    work.stage("pictures", "Looking at the footage")
+    footage = find_footage(Path(options.footage), options.motion)
+    pictures = work.pictures(footage)
+    models, report = work.model(footage, pictures)
+    work.stage("writing", "Writing the capture")
+    guess = guess_world([picture.camera for picture in models[0].pictures], models[0].positions)
+    write_capture(out, footage, pictures, models[0], guess.matrix)
+    result = {"footage": footage.describe(), **report.to_json(), "world": guess.to_json()}
+    write_amendments(out, Amendments(solve=result))
+    if options.synchronise != "none" and len(footage.recordings) > 1:
+        from .synchronise import synchronise_capture
+
+        synchronised = synchronise_capture(out, options.synchronise, on_event, control)
+        result["synchronisation"] = synchronised
+        report = replace(report, warnings=(*report.warnings, *synchronised["warnings"]))
+    open_capture(out)  # what was written must read
+    for warning in report.warnings:
+        on_event(Event("message", {"level": "warning", "message": warning}))
+    on_event(Event("message", {"level": "info", "message": report.headline(NOUNS[footage.kind])}))
+    return {
+        **result,
+        "capture": str(out),
+        "warnings": list(report.warnings),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def check_out(out: Path) -> None:
+    """
+    Raises:
+        SolveError: something else is in the folder ``out``.
+    """
+    try:
+        taken = out.exists() and (out.is_file() or any(out.iterdir())) and not (out / "solve").is_dir()
+    except OSError as error:
+        raise SolveError(f"{out}: cannot be read ({error.strerror}); choose another folder") from error
+    if taken:
+        raise SolveError(
+            f"{out}: exists and is no solved capture, so nothing is written there; choose another folder"
+        )
+
+
+@dataclass
+class _Work:
+    """The stages of one solve, each told as it goes on."""
+
+    options: SolveOptions
+    out: Path
+    on_event: OnEvent
+    control: Control
+
+    def __post_init__(self) -> None:
+        self._stages = Stages(self.out)
+        self._stage, self._message, self._started = "pictures", "", time.monotonic()
+
+    def stage(self, name: str, message: str) -> None:
+        self._stage, self._message, self._started = name, message, time.monotonic()
+        self.tell(0.0)
+
+    def tell(self, part: float) -> None:
+        """Tell the stage's part done and its time left.
+
+        Raises:
+            Cancelled: the user cancelled.
+        """
+        self.control.check()
+        names = list(_PARTS)
+        before = sum(_PARTS[name] for name in names[: names.index(self._stage)])
+        elapsed = time.monotonic() - self._started
+        left = elapsed * (1.0 - part) / part if part > 0.02 else None
+        data = {
+            "fraction": before + _PARTS[self._stage] * part,
+            "time_left": left,
+            "message": f"{self._message}, {part:.0%}",
+        }
+        self.on_event(Event("progress", data))
+
+    def pictures(self, footage: Footage) -> Pictures:
+        if footage.kind == "photos":
+            return photo_pictures(footage)
+        options = self.options
+        kept = self._stages.folder / "pictures.json"
+        self.stage("pictures", "Choosing sharp frames")
+        if self._stages.begin("pictures", [*_signature(footage), footage.kind, options.frames]):
+            if footage.kind == "moving":
+                folder = self.out / "images"
+                shutil.rmtree(folder, ignore_errors=True)
+                pictures = moving_pictures(footage, folder, options.frames, self.tell)
+            else:
+                pictures = fixed_pictures(footage, self._stages.clean("stills"), self.tell)
+            write_json(kept, pictures.to_json())
+            self._stages.finish("pictures")
+        return Pictures.from_json(read_json_object(kept))
+
+    def model(self, footage: Footage, pictures: Pictures) -> tuple[list[SolvedModel], SolveReport]:
+        """Features, matches and poses; the best model comes first.
+
+        Raises:
+            SolveError: no two pictures could be placed.
+        """
+        options, stages, names = self.options, self._stages, pictures.names
+        database = stages.folder / "database.db"
+        common = {"database": str(database), "pictures": str(pictures.folder), "threads": os.cpu_count() or 1}
+        mode, lens = self._lens(footage, pictures)
+        noun = NOUNS[footage.kind]
+
+        self.stage("features", f"Looking for features in {len(names)} {noun}s")
+        extraction = {
+            "names": names,
+            "masks": None if pictures.masks is None else str(pictures.masks),
+            "camera_mode": mode,
+            "lens": lens,
+            "max_size": options.picture_size,
+            "max_features": options.features,
+        }
+        if stages.begin("features", [_signature(footage), extraction]):
+            stages.folder.mkdir(parents=True, exist_ok=True)
+            run_stage({"stage": "features", **common, **extraction}, self.control, self.tell)
+            stages.finish("features")
+
+        self.stage("matches", f"Matching {noun}s")
+        is_exhaustive = options.matching == "exhaustive" or (
+            options.matching == "auto" and len(names) <= EXHAUSTIVE[footage.kind]
+        )
+        pairing = {"count": len(names), "neighbours": None if is_exhaustive else NEIGHBOURS, "guided": True}
+        if stages.begin("matches", pairing):
+            run_stage({"stage": "matches", **common, **pairing}, self.control, self.tell)
+            stages.finish("matches")
+
+        self.stage("mapping", "Placing cameras")
+        matches = shared_matches(database)
+        models: list[SolvedModel] = []
+        attempts = [False, True] if options.mapper == "incremental" else [False]
+        for patient in attempts:
+            name = "patient" if patient else options.mapper
+            if stages.begin(name, None):
+                job = {
+                    "stage": "mapping",
+                    "out": str(stages.clean(name)),
+                    "mapper": options.mapper,
+                    "patient": patient,
+                    "count": len(names),
+                }
+                run_stage({**common, **job}, self.control, self.tell)
+                stages.finish(name)
+            found = read_models(stages.folder / name)
+            if found and (not models or len(found[0].pictures) > len(models[0].pictures)):
+                models = found
+            if models and len(models[0].pictures) == len(names):
+                break
+        if not models or len(models[0].pictures) < LEAST_PLACED:
+            best = max(matches.values(), default=0)
+            raise SolveError(
+                f"{options.footage}: no {noun}s could be placed (the best pair shares {best} points); "
+                f"add {noun}s with more overlap, of something with texture"
+            )
+        return models, make_report(models, names, matches, noun)
+
+    def _lens(self, footage: Footage, pictures: Pictures) -> tuple[str, str]:
+        """COLMAP's camera mode and model for these pictures."""
+        asked = self.options.intrinsics
+        sizes = {image_header(pictures.folder / name)[:2] for name in pictures.names}
+        is_shared = asked == "shared" or (asked == "auto" and footage.kind != "fixed" and len(sizes) == 1)
+        if is_shared and len(sizes) > 1:
+            raise SolveError(
+                f"{footage.path}: the pictures have {len(sizes)} sizes, so they cannot share one lens; "
+                "solve with separate intrinsics"
+            )
+        has_own = footage.kind == "moving" and len(footage.recordings) > 1
+        if asked != "shared" and has_own:
+            mode = "PER_FOLDER"
+        else:
+            mode = "SINGLE" if is_shared else "PER_IMAGE"
+        lens: str = self.options.lens
+        if lens == "auto":
+            lens = "radial" if mode != "PER_IMAGE" and len(pictures.items) >= RADIAL_FROM else "simple_radial"
+        return mode, lens.upper()
+
+
+def _signature(footage: Footage) -> list[Any]:
+    """What tells whether the footage has changed: names, sizes and times of its files."""
+    files = [*footage.photos, *(image for r in footage.recordings for image in r.images or (r.path,))]
+    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]

@@ -1,0 +1,214 @@
+"""Putting the cameras of a capture on one clock: by timecode, sound, a flash, what changes, or by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from ..captures.amendments import read_amendments, shifted, write_amendments
+from ..captures.capture import Capture, VideoSource
+from ..captures.detect import read_capture
+from ..captures.sequences import Sequence, video_sequence
+from ..errors import OptionError, SolveError
+from ..progress import Control, Event, OnEvent
+from .audio import LEAST_PEAK, read_sound, sound_delay
+from .brightness import Changes, flash_time, measure, picture_delay
+from .clocks import Clocks, settle
+from .pictures import read_frames
+from .timecode import read_timecode
+
+By = Literal["timecode", "audio", "flash", "picture", "hand"]
+WAYS: tuple[By, ...] = get_args(By)
+
+# Pictures of two cameras that are less alike than this over time say nothing of their delay.
+LEAST_LIKENESS = 0.3
+
+# A residual above this part of a frame is told: motion would show it.
+LARGE_RESIDUAL = 0.25
+
+Delays = dict[tuple[int, int], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A camera of a capture and its video."""
+
+    name: str
+    sequence: Sequence
+
+    @property
+    def fps(self) -> float:
+        return float(self.sequence.fps or 0.0)
+
+
+def synchronise_capture(path: Path, by: str, on_event: OnEvent, control: Control) -> dict[str, Any]:
+    """Find the cameras' time offsets and keep them in the capture's ``capture.json``.
+
+    Returns ``{by, offsets: {camera: seconds}, residuals: {camera: seconds or null}, fps, warnings}``.
+
+    Raises:
+        SolveError: the recordings do not say how far apart they are.
+        CaptureError, SceneError: the capture cannot be read or written.
+        Cancelled: the user cancelled; nothing is changed.
+    """
+    if by not in WAYS or by == "hand":
+        raise OptionError(f"there is no way to synchronise called {by!r}; there are {', '.join(WAYS[:-1])}")
+    capture = read_capture(path)
+    recordings = film_recordings(capture)
+
+    def tell(part: float) -> None:
+        control.check()
+        message = f"Synchronising by {by}, {part:.0%}"
+        on_event(Event("progress", {"fraction": part, "time_left": None, "message": message}))
+
+    tell(0.0)
+    delays = _DELAYS[by](recordings, tell)
+    names = [recording.name for recording in recordings]
+    clocks = settle(len(recordings), delays)
+    if not np.isfinite(clocks.residuals).any():
+        raise SolveError(
+            f"{path}: the recordings have nothing in common by {by}; synchronise another way, or by hand"
+        )
+    fps = max(recording.fps for recording in recordings)
+    result = {
+        "by": by,
+        "offsets": dict(zip(names, clocks.offsets.tolist(), strict=True)),
+        "residuals": {
+            name: None if np.isnan(value) else float(value)
+            for name, value in zip(names, clocks.residuals, strict=True)
+        },
+        "fps": fps,
+        "warnings": _warnings(names, clocks, by, fps),
+    }
+    keep_offsets(path, capture, result)
+    return result
+
+
+def set_offsets(path: Path, offsets: dict[str, float]) -> dict[str, Any]:
+    """Keep time offsets given by hand, seconds by camera name; others stay as they are.
+
+    Raises:
+        CaptureError, SceneError: there is no such camera, or no time is left that all cameras film.
+    """
+    capture = read_capture(path)
+    whole = {**read_amendments(path).time_offsets, **offsets}
+    result = {"by": "hand", "offsets": whole, "residuals": {}, "fps": capture.fps or 0.0, "warnings": []}
+    keep_offsets(path, capture, result)
+    return result
+
+
+def keep_offsets(path: Path, capture: Capture, result: dict[str, Any]) -> None:
+    """Write the offsets of ``result``, once they have proved to leave something of ``capture``."""
+    shifted(capture, result["offsets"])
+    amendments = read_amendments(path)
+    write_amendments(
+        path, replace(amendments, time_offsets=result["offsets"], synchronisation={**result, "offsets": None})
+    )
+
+
+def film_recordings(capture: Capture) -> list[Recording]:
+    """The video of each camera.
+
+    Raises:
+        SolveError: a camera has none, or there is only one.
+    """
+    videos: dict[int, Path] = {}
+    for view in capture.views:
+        if isinstance(view.source, VideoSource):
+            videos.setdefault(view.camera, view.source.path)
+    if len(capture.cameras) < 2:
+        raise SolveError(f"{capture.path}: one camera alone needs no synchronising")
+    without = [camera.name for index, camera in enumerate(capture.cameras) if index not in videos]
+    if without:
+        raise SolveError(
+            f"{capture.path}: {', '.join(without[:3])} has no video, and only videos are synchronised; "
+            "give its offset by hand"
+        )
+    recordings = [
+        Recording(capture.cameras[index].name, video_sequence(videos[index])) for index in sorted(videos)
+    ]
+    for recording in recordings:
+        if not recording.fps > 0:
+            raise SolveError(
+                f"{recording.sequence.path}: does not say its frame rate; convert it to H.264 MP4"
+            )
+    return recordings
+
+
+def by_timecode(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
+    starts = [read_timecode(recording.sequence.path) for recording in recordings]
+    return {(0, other): (starts[other] - starts[0], 1.0) for other in range(1, len(starts))}
+
+
+def by_audio(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
+    sounds = []
+    for index, recording in enumerate(recordings):
+        sounds.append(read_sound(recording.sequence.path))
+        tell(0.5 * (index + 1) / len(recordings))
+    pairs = list(combinations(range(len(sounds)), 2))
+    delays: Delays = {}
+    for done, (a, b) in enumerate(pairs):
+        delay, peak = sound_delay(sounds[a], sounds[b])
+        if peak >= LEAST_PEAK:
+            delays[a, b] = delay, peak
+        tell(0.5 + 0.5 * (done + 1) / len(pairs))
+    return delays
+
+
+def by_flash(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
+    flashes = [flash_time(changes) for changes in _all_changes(recordings, tell)]
+    seen = [(index, flash) for index, flash in enumerate(flashes) if flash is not None]
+    return {(a, b): (first - second, 1.0) for (a, first), (b, second) in combinations(seen, 2)}
+
+
+def by_picture(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
+    changes = _all_changes(recordings, tell)
+    delays: Delays = {}
+    for a, b in combinations(range(len(changes)), 2):
+        delay, likeness = picture_delay(changes[a], changes[b])
+        if likeness >= LEAST_LIKENESS:
+            delays[a, b] = delay, likeness**2
+    return delays
+
+
+_DELAYS: dict[str, Callable[[list[Recording], Callable[[float], None]], Delays]] = {
+    "timecode": by_timecode,
+    "audio": by_audio,
+    "flash": by_flash,
+    "picture": by_picture,
+}
+
+
+def _all_changes(recordings: list[Recording], tell: Callable[[float], None]) -> list[Changes]:
+    total = sum(recording.sequence.frames for recording in recordings)
+    done = 0
+    measured = []
+    for recording in recordings:
+        frames = read_frames(recording.sequence, list(range(recording.sequence.frames)))
+        measured.append(measure(frames, recording.fps))
+        done += recording.sequence.frames
+        tell(done / total)
+    return measured
+
+
+def _warnings(names: list[str], clocks: Clocks, by: str, fps: float) -> list[str]:
+    warnings = []
+    alone = [name for name, value in zip(names, clocks.residuals, strict=True) if np.isnan(value)]
+    if alone:
+        warnings.append(
+            f"{', '.join(alone)} could not be synchronised by {by}; "
+            "give the offset by hand, or synchronise another way."
+        )
+    loose = [
+        f"{name} ({value * fps:.2f} frames)"
+        for name, value in zip(names, clocks.residuals, strict=True)
+        if value * fps > LARGE_RESIDUAL
+    ]
+    if loose:
+        warnings.append(f"The delays do not agree well for {', '.join(loose)}; check them by eye.")
+    return warnings
