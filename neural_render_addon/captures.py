@@ -181,6 +181,21 @@ def rig_extent(info: CaptureInfo) -> float:
     return extent or 1.0
 
 
+def move_contents(field: bpy.types.Object, matrix: Matrix) -> None:
+    """Set the field object to the origin, and move what was imported with it by ``matrix``, a similarity."""
+    rotation, scale = matrix.to_quaternion().to_matrix().to_4x4(), matrix.median_scale
+    for child in field.children:
+        if child.type == "MESH":
+            child.data.transform(matrix)
+        else:
+            place = Matrix.Translation(matrix @ child.matrix_basis.translation)
+            child.matrix_basis = place @ rotation @ child.matrix_basis.to_quaternion().to_matrix().to_4x4()
+        if child.type == "CAMERA":
+            child.data.display_size *= scale
+    field.empty_display_size *= scale
+    field.matrix_world = Matrix()
+
+
 def field_cameras(field: bpy.types.Object) -> Iterator[bpy.types.Object]:
     """The cameras that were imported with a field."""
     return (child for child in field.children if child.type == "CAMERA")

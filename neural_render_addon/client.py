@@ -87,12 +87,17 @@ class Client:
         colors = np.frombuffer(base64.b64decode(data["colors"]), dtype=np.uint8).reshape(-1, 3)
         return positions, colors
 
+    def align_capture(self, path: str, matrix: list[list[float]]) -> list[list[float]]:
+        """Move a capture's coordinates by a 4x4 similarity; returns its whole alignment."""
+        answer = self._json("POST", "/captures/align", {"path": path, "matrix": matrix})
+        return [[float(value) for value in row] for row in answer["alignment"]]
+
     def inspect_scene(self, path: str) -> dict[str, Any]:
         """The content of ``scene.json`` of the scene folder ``path``, and its path."""
         return self._json("POST", "/scenes/inspect", {"path": path})
 
     def submit(self, kind: str, params: dict[str, Any], client_id: str = "") -> Job:
-        """Queue a ``train`` or ``render`` job."""
+        """Queue a ``train``, ``render`` or ``solve`` job."""
         body: dict[str, Any] = {"kind": kind, "params": params}
         if client_id:
             body["client_id"] = client_id

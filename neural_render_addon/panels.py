@@ -75,13 +75,20 @@ class NEURALRENDER_PT_capture(NeuralRenderPanel, bpy.types.Panel):
         layout = self.split_layout()
         column = layout.column(align=True)
         column.operator("neural_render.import_capture", icon="CAMERA_DATA")
+        column.operator("neural_render.solve_cameras", icon="TRACKING")
         column.operator("neural_render.open_scene", icon="FILE_FOLDER")
         draw_task(layout, context, "import")
+        draw_task(layout, context, "solve", cancel="neural_render.solve_cancel")
         draw_task(layout, context, "open")
         layout.prop(context.scene.neural_render, "field")
         field = context.scene.neural_render.field
         if field is not None:
             draw_field(layout, field)
+            row = layout.row(align=True)
+            row.operator("neural_render.set_distance")
+            row.operator("neural_render.set_ground")
+            layout.operator("neural_render.apply_alignment")
+            draw_task(layout, context, "align")
         layout.operator("neural_render.export_rig", icon="EXPORT")
 
 

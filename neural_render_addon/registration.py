@@ -20,6 +20,7 @@ from . import (
 from .engine import engine
 from .engine import panels as engine_panels
 from .operators import (
+    align,
     background,
     capture,
     cg_depth,
@@ -33,6 +34,7 @@ from .operators import (
     render_capture,
     rig,
     server,
+    solve,
     task_operator,
     train,
 )
@@ -47,6 +49,8 @@ _MODULES = (
     render_capture,
     clip_capture,
     train,
+    solve,
+    align,
     render,
     proxy,
     probe,

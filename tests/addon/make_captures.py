@@ -14,6 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from textured_room import room_picture, room_rig
 from tiny_capture import (
     FOCAL,
     FPS,
@@ -104,6 +105,13 @@ def write_easymocap(folder: Path) -> None:
     extri.release()
 
 
+def write_room(folder: Path) -> None:
+    """Photos of the textured room, without poses."""
+    folder.mkdir(parents=True)
+    for index, pose in enumerate(room_rig(6)):
+        cv2.imwrite(str(folder / f"photo{index}.png"), room_picture(pose)[..., ::-1])
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     write_n3dv(folder / "n3dv")
@@ -112,6 +120,7 @@ def main() -> None:
     write_blender_synthetic(folder / "synthetic")
     write_colmap(folder / "colmap")
     write_easymocap(folder / "easymocap")
+    write_room(folder / "room")
 
 
 if __name__ == "__main__":

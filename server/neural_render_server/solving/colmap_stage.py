@@ -65,7 +65,6 @@ def matches(job: dict[str, Any]) -> None:
     matching = pycolmap.FeatureMatchingOptions()
     matching.use_gpu = False
     matching.num_threads = job["threads"]
-    matching.guided_matching = job["guided"]
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = SEED
     count, neighbours = job["count"], job["neighbours"]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..captures.checks import natural_sorted
 from ..captures.image import is_image
+from ..captures.pixels import as_bytes
 from ..captures.sequences import Sequence, image_sequence, video_sequence
 from ..captures.video import is_video
 from ..errors import SolveError
@@ -101,6 +102,6 @@ def _motion(asked: CameraMotion, recordings: tuple[Sequence, ...]) -> FootageKin
 
 def _stands_still(recording: Sequence) -> bool:
     """Compares the first frame with the middle and the last one."""
-    first = recording.pixels(0)
+    first = as_bytes(recording.pixels(0))
     later = {recording.frames // 2, recording.frames - 1} - {0}
-    return all(stands_still(first, recording.pixels(frame)) for frame in later)
+    return all(stands_still(first, as_bytes(recording.pixels(frame))) for frame in later)

@@ -42,10 +42,9 @@ def write_capture(
         if camera is None:
             continue
         if footage.kind == "photos":
-            frames.append(_entry(camera, bring(pictures.folder / item.name, out / "images", out)))
+            frames.append(_entry(camera, bring(footage.photos[item.source], out / "images", out)))
             continue
-        assert item.recording is not None
-        recording = footage.recordings[item.recording]
+        recording = footage.recordings[item.source]
         rate = recording.fps or FOLDER_FPS
         if footage.kind == "moving":
             entry = _entry(camera, (pictures.folder / item.name).relative_to(out).as_posix())

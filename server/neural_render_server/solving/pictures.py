@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..captures.image import read_image
+from ..captures.image import is_deep_image, read_image
+from ..captures.pixels import as_bytes
 from ..captures.sequences import Sequence
 from ..captures.video import VideoReader
 from ..errors import SolveError
@@ -30,10 +31,13 @@ JUDGED = 12
 
 @dataclass(frozen=True)
 class Picture:
-    """``name`` is relative to the folder of all pictures; ``frame`` counts in the recording from 0."""
+    """``name`` is relative to the folder of all pictures; ``frame`` counts in the recording from 0.
+
+    ``source`` is the number of its photo or recording in the footage.
+    """
 
     name: str
-    recording: int | None = None
+    source: int
     frame: int = 0
 
 
@@ -53,7 +57,7 @@ class Pictures:
     def to_json(self) -> dict[str, Any]:
         return {
             "folder": str(self.folder),
-            "items": [[item.name, item.recording, item.frame] for item in self.items],
+            "items": [[item.name, item.source, item.frame] for item in self.items],
             "masks": None if self.masks is None else str(self.masks),
             "dropped": self.dropped,
         }
@@ -68,9 +72,22 @@ class Pictures:
         )
 
 
-def photo_pictures(footage: Footage) -> Pictures:
-    """The photos where they are."""
-    return Pictures(footage.photos[0].parent, tuple(Picture(photo.name) for photo in footage.photos))
+def photo_pictures(footage: Footage, folder: Path, tell: Tell) -> Pictures:
+    """The photos where they are; photos of more than 8 bits as 8-bit PNG in ``folder``, for the solver.
+
+    Raises:
+        CaptureError: a photo cannot be read.
+    """
+    photos = footage.photos
+    if not any(map(is_deep_image, photos)):
+        return Pictures(photos[0].parent, tuple(Picture(photo.name, i) for i, photo in enumerate(photos)))
+    items = []
+    for index, photo in enumerate(photos):
+        name = f"{photo.name}.png"
+        write_png(folder / name, as_bytes(read_image(photo)[..., :3]))
+        items.append(Picture(name, index))
+        tell((index + 1) / len(photos))
+    return Pictures(folder, tuple(items))
 
 
 def moving_pictures(footage: Footage, folder: Path, count: int, tell: Tell) -> Pictures:
@@ -143,10 +160,11 @@ def read_frames(recording: Sequence, frames: list[int]) -> Iterator[npt.NDArray[
     """(H, W, 3) of each of ``frames`` (ascending), a video in one pass."""
     if recording.images:
         for frame in frames:
-            yield read_image(recording.images[frame])[..., :3]
+            yield as_bytes(read_image(recording.images[frame])[..., :3])
         return
     with VideoReader(recording.path) as reader:
-        yield from reader.read(frames)
+        for pixels in reader.read(frames):
+            yield as_bytes(pixels)
 
 
 def write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:

@@ -135,16 +135,17 @@ class _Work:
         self.on_event(Event("progress", data))
 
     def pictures(self, footage: Footage) -> Pictures:
-        if footage.kind == "photos":
-            return photo_pictures(footage)
         options = self.options
         kept = self._stages.folder / "pictures.json"
-        self.stage("pictures", "Choosing sharp frames")
-        if self._stages.begin("pictures", [*_signature(footage), footage.kind, options.frames]):
+        if footage.kind != "photos":
+            self.stage("pictures", "Choosing sharp frames")
+        if self._stages.begin("pictures", [_signature(footage), footage.kind, options.frames]):
             if footage.kind == "moving":
                 folder = self.out / "images"
                 shutil.rmtree(folder, ignore_errors=True)
                 pictures = moving_pictures(footage, folder, options.frames, self.tell)
+            elif footage.kind == "photos":
+                pictures = photo_pictures(footage, self._stages.folder / "photos", self.tell)
             else:
                 pictures = fixed_pictures(footage, self._stages.clean("stills"), self.tell)
             write_json(kept, pictures.to_json())
@@ -172,7 +173,7 @@ class _Work:
             "max_size": options.picture_size,
             "max_features": options.features,
         }
-        if stages.begin("features", [_signature(footage), extraction]):
+        if stages.begin("features", extraction):
             stages.folder.mkdir(parents=True, exist_ok=True)
             run_stage({"stage": "features", **common, **extraction}, self.control, self.tell)
             stages.finish("features")
@@ -181,7 +182,7 @@ class _Work:
         is_exhaustive = options.matching == "exhaustive" or (
             options.matching == "auto" and len(names) <= EXHAUSTIVE[footage.kind]
         )
-        pairing = {"count": len(names), "neighbours": None if is_exhaustive else NEIGHBOURS, "guided": True}
+        pairing = {"count": len(names), "neighbours": None if is_exhaustive else NEIGHBOURS}
         if stages.begin("matches", pairing):
             run_stage({"stage": "matches", **common, **pairing}, self.control, self.tell)
             stages.finish("matches")
