@@ -1,4 +1,4 @@
-"""Solve Cameras, and the alignment that an artist picks and keeps, through the operators and a real server."""
+"""Solve Cameras, and the alignment that an artist picks and keeps, through a real server."""
 
 import json
 

@@ -163,7 +163,12 @@ def test_wrong_usage_exits_with_2_and_says_why(run: Run, tiny_film: Path, scene:
 def test_every_verb_has_help_and_json() -> None:
     (verbs,) = (action for action in parser()._actions if action.dest == "verb")
     assert {"capture", "train", "eval", "render", "serve", "methods"} <= set(verbs.choices)
-    for verb in verbs.choices.values():
+    (actions,) = (action for action in verbs.choices["capture"]._actions if action.dest == "action")
+    assert set(actions.choices) == {"inspect", "solve", "sync", "align"}
+    for verb in [
+        *(verb for name, verb in verbs.choices.items() if name != "capture"),
+        *actions.choices.values(),
+    ]:
         assert verb.description and "--json" in verb.format_help()
         assert all(action.help for action in verb._actions)
 
