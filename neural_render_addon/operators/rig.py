@@ -21,6 +21,9 @@ SHAPES = (
     ("PATH", "Camera Path", "Cameras along the animated path of an existing camera", "CON_FOLLOWPATH", 4),
 )
 
+# Kinds of objects whose box says where their middle is; an Empty's does not.
+WITH_BOX = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "ARMATURE", "LATTICE", "VOLUME"}
+
 # Drawn size of a rig's cameras, as a part of the rig's radius.
 DISPLAY = 0.06
 
@@ -116,26 +119,33 @@ class NEURALRENDER_OT_add_rig(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            if self.shape == "PATH":
-                source = self._path_source()
-                poses = poses_along_path(context, source, self.count)
-                data = source.data.copy()
-                data.animation_data_clear()  # a rig's lens stands still, as its cameras do
-            else:
-                target = self._target(context)
-                poses = [look_at(target + offset, target) for offset in self._offsets()]
-                data = bpy.data.cameras.new("Rig")
-                data.lens = self.lens
-                data.display_size = DISPLAY * self.radius
-            if self.shape == "PATH" and self.target:
-                target = self._target(context)
-                poses = [look_at(pose[:3, 3], target) for pose in poses]
+            poses = self._poses(context)
         except AddonError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        data.name = "Rig"
-        add_cameras(context, poses, data)
+        add_cameras(context, poses, self._camera_data())
         return {"FINISHED"}
+
+    def _poses(self, context: bpy.types.Context) -> list[FloatArray]:
+        if self.shape != "PATH":
+            target = self._target(context)
+            return [look_at(target + offset, target) for offset in self._offsets()]
+        poses = poses_along_path(context, self._path_source(), self.count)
+        if not self.target:
+            return poses
+        target = self._target(context)
+        return [look_at(pose[:3, 3], target) for pose in poses]
+
+    def _camera_data(self) -> bpy.types.Camera:
+        if self.shape == "PATH":
+            data = self._path_source().data.copy()
+            data.name = "Rig"
+            data.animation_data_clear()  # a rig's lens stands still, as its cameras do
+            return data
+        data = bpy.data.cameras.new("Rig")
+        data.lens = self.lens
+        data.display_size = DISPLAY * self.radius
+        return data
 
     def _target(self, context: bpy.types.Context) -> FloatArray:
         """(3,) what the cameras look at: the middle of the target's box, where it has one."""
@@ -145,7 +155,8 @@ class NEURALRENDER_OT_add_rig(bpy.types.Operator):
         if target is None:
             raise AddonError(f"There is no object {self.target!r} to look at; choose another target")
         context.view_layer.update()
-        # An Empty's box is eight corners at its origin, so that this is its place.
+        if target.type not in WITH_BOX:
+            return np.array(target.matrix_world.translation, dtype=np.float64)
         corners = np.array([target.matrix_world @ Vector(corner) for corner in target.bound_box])
         return np.asarray(corners.mean(axis=0), dtype=np.float64)
 

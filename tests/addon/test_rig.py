@@ -62,6 +62,13 @@ def test_without_a_target_the_rig_looks_at_the_cursor(empty_scene):
     assert misses(add_rig(shape="RING", count=4), (0.0, 5.0, 1.0)).max() < 1e-5
 
 
+def test_an_empty_is_a_target_too(empty_scene):
+    empty = bpy.data.objects.new("Mark", None)
+    empty_scene.collection.objects.link(empty)
+    empty.location = (3.0, 1.0, 2.0)
+    assert misses(add_rig(shape="ARC", count=3, target="Mark"), (3.0, 1.0, 2.0)).max() < 1e-5
+
+
 def test_along_a_camera_path(target):
     scene = bpy.context.scene
     mover = bpy.data.objects.new("Mover", bpy.data.cameras.new("Mover"))
@@ -105,10 +112,13 @@ def test_undo_and_redo(target):
         ({"shape": "ARC", "target": "Nobody"}, "no object 'Nobody'"),
         ({"shape": "PATH", "path_camera": "Cube"}, "choose an animated camera"),
         ({"shape": "PATH"}, "choose an animated camera"),
+        ({"shape": "PATH", "path_camera": "Path", "target": "Nobody"}, "no object 'Nobody'"),
     ],
 )
 def test_what_cannot_be_done_is_told_and_leaves_nothing(target, options, sentence):
+    path = bpy.data.objects.new("Path", bpy.data.cameras.new("Path"))
+    bpy.context.scene.collection.objects.link(path)
     with pytest.raises(RuntimeError, match=sentence):
         bpy.ops.neural_render.add_rig(**options)
-    assert [obj.name for obj in bpy.data.objects] == ["Cube"]
-    assert not bpy.data.cameras
+    assert sorted(obj.name for obj in bpy.data.objects) == ["Cube", "Path"]
+    assert len(bpy.data.cameras) == 1

@@ -3,7 +3,7 @@
     python tests/gui/run_gui.py --blender DIR [--script viewport] [--scene DIR] [--out DIR]
 
 ``click_through``, the default, does the main job by mouse. ``viewport`` looks through the render engine at
-a trained scene; without --scene the capture is trained for it first.
+a trained scene; without --scene the capture is trained for it first. ``captures`` renders a capture.
 
 DIR holds the wrappers ``blender`` and ``blender-gui`` (the second opens a private X server). The
 server runs outside Blender's own system and is reached by host and port. Exits with 0 if everything
@@ -23,7 +23,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXTENSION = "neural_render"
 # For the click-through tall, so that all panels are in sight at once; else about the size that is timed.
-SCREENS = {"click_through": "1200x2400x24"}
+SCREENS = {"click_through": "1200x2400x24", "captures": "1200x1500x24"}
 SCREEN = "960x620x24"
 
 
@@ -52,7 +52,7 @@ def main() -> int:
             "steps": options.steps,
             "downscale": options.downscale,
         }
-        if options.script != "click_through" and not options.scene:
+        if options.script == "viewport" and not options.scene:
             settings["scene"] = train(options, out)
         if settings["scene"]:
             # Blender may see other folders than the server.
