@@ -12,7 +12,11 @@ PROXY_MOMENTS = (
 )
 
 PROXY_ROLES = (
-    ("SHADOW", "Shadow Catcher", "Invisible, but CG casts its shadows and reflections on it (Cycles)"),
+    (
+        "SHADOW",
+        "Shadow Catcher",
+        "Invisible, but CG casts its shadows on it; it keeps no light away from CG (Cycles)",
+    ),
     ("HOLDOUT", "Holdout", "Cuts a hole into CG that is behind it; for renders without depth merge"),
     ("NONE", "Plain Mesh", "An object like any other"),
 )

@@ -21,6 +21,8 @@ _HEADER = (
     "property float z\nelement face {}\nproperty list uchar int vertex_indices\nend_header\n"
 )
 _FACE = np.dtype([("count", "u1"), ("indices", "<i4", (3,))])
+# Cycles' kinds of rays, beside the camera's, that an object can be hidden from.
+RAYS = ("diffuse", "glossy", "transmission", "volume_scatter", "shadow")
 # Degrees between faces beyond which Smart UV Project starts a new island; Blender's own default.
 ISLAND_ANGLE = 66.0
 
@@ -90,8 +92,14 @@ def make_proxy(
 
 
 def set_role(obj: bpy.types.Object, role: str) -> None:
-    """``SHADOW``, ``HOLDOUT`` or ``NONE``."""
+    """``SHADOW``, ``HOLDOUT`` or ``NONE``.
+
+    A shadow catcher only receives: the light probe has the set's light in it already, and a filmed ceiling
+    must not keep the artist's lamps away.
+    """
     obj.is_shadow_catcher = role == "SHADOW"
+    for ray in RAYS:
+        setattr(obj, f"visible_{ray}", role != "SHADOW")
     obj.is_holdout = role == "HOLDOUT"
 
 

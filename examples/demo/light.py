@@ -27,7 +27,7 @@ import set_pieces  # noqa: E402
 from mathutils import Vector  # noqa: E402
 
 # The CG stands on the floor between the flame and the head, where the proxy is flat and the light mixed.
-PLACE = Vector((-0.15, 0.0, 0.0))
+PLACE = Vector((0.2, -0.3, 0.0))
 RADIUS = 0.24
 
 
@@ -38,7 +38,7 @@ def add_balls(scene: bpy.types.Scene) -> bpy.types.Object:
         ("Grey Ball", (0.6, 0.6, 0.6), 0.9, 0.0, -0.3),
         ("Mirror Ball", (0.95, 0.95, 0.95), 0.03, 1.0, 0.3),
     ):
-        place = PLACE + Vector((across, 0.0, RADIUS))
+        place = on_the_floor(scene, PLACE + Vector((across, 0.0, 0.0))) + Vector((0.0, 0.0, RADIUS))
         bpy.ops.mesh.primitive_uv_sphere_add(radius=RADIUS, segments=64, ring_count=32, location=place)
         ball = bpy.context.object
         ball.name = name
@@ -48,6 +48,16 @@ def add_balls(scene: bpy.types.Scene) -> bpy.types.Object:
         shader.inputs["Metallic"].default_value = metallic
         balls.append(ball)
     return balls[0]
+
+
+def on_the_floor(scene: bpy.types.Scene, place: Vector) -> Vector:
+    """Where the proxy is below ``place``: it stands in for the floor that was filmed."""
+    proxy = next(obj for obj in scene.objects if obj.name.endswith("Proxy"))
+    bpy.context.view_layer.update()
+    hit, below, _, _ = proxy.ray_cast(place + Vector((0.0, 0.0, 0.5)), Vector((0.0, 0.0, -1.0)))
+    if not hit:
+        raise RuntimeError(f"the proxy has no floor below {place}")
+    return below
 
 
 def render_proxy(scene: bpy.types.Scene, path: Path) -> Path:
@@ -69,7 +79,7 @@ def make(arguments: argparse.Namespace) -> None:
     bpy.ops.neural_render.open_scene(filepath=str(arguments.scene.resolve()))
     arguments.frames, (arguments.width, arguments.height) = 1, SIZE
     shot.set_scene(scene, arguments)
-    scene.cycles.samples = 48
+    scene.cycles.samples = 24
     camera = set_pieces.add_camera_move(scene)
     camera.animation_data_clear()
     camera.location = PLACE + Vector((0.9, -3.0, 1.1))
@@ -77,7 +87,7 @@ def make(arguments: argparse.Namespace) -> None:
         (PLACE + Vector((0.0, 0.3, 0.35)) - camera.location).to_track_quat("-Z", "Y").to_euler()
     )
     key = bpy.data.objects.new("Key", bpy.data.lights.new("Key", "SUN"))
-    key.data.energy, key.data.angle = 2.0, 0.1
+    key.data.energy, key.data.angle = 4.0, 0.1
     key.rotation_euler = Vector((0.7, 0.25, -0.75)).to_track_quat("-Z", "Y").to_euler()
     scene.collection.objects.link(key)
 

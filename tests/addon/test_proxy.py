@@ -82,11 +82,17 @@ def test_cg_casts_its_shadow_on_the_proxy(ball, tmp_path):
     bpy.context.object.visible_camera = False
     shadow = alpha(tmp_path / "with.exr")
     assert shadow[11:13, 15:17].min() > 0.5 and shadow[:, :4].max() < 0.05
+    # a lamp beyond the filmed ball lights CG that is inside of it
+    bpy.context.object.visible_camera, bpy.context.object.location.z = True, 0.0
+    bpy.context.scene.camera.location.z = 1.0
+    inside = read_rgba(render_scene(bpy.context.scene, tmp_path / "inside.exr"))
+    assert inside[12, 16, :3].min() > 0.1
 
 
 def test_a_holdout_hides_cg_behind_it(ball, tmp_path):
     bpy.ops.mesh.primitive_plane_add(size=30.0, location=(0.0, 0.0, -4.0))
     set_role(ball, "HOLDOUT")
+    assert ball.visible_shadow and ball.visible_diffuse
     hole = alpha(tmp_path / "hole.exr")
     assert hole[12, 16] == 0.0 and hole[0, 0] == 1.0
 
