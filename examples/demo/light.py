@@ -65,10 +65,12 @@ def render_proxy(scene: bpy.types.Scene, path: Path) -> Path:
     proxy = next(obj for obj in scene.objects if obj.name.endswith("Proxy"))
     others = [obj for obj in scene.objects if obj.type == "MESH" and obj is not proxy]
     proxy.is_shadow_catcher, scene.render.use_compositing = False, False
+    scene.view_settings.exposure = -1.5  # white in the sun
     for obj in others:
         obj.hide_render = True
     pictures.render_frame(scene, scene.frame_current, path)
     proxy.is_shadow_catcher, scene.render.use_compositing = True, True
+    scene.view_settings.exposure = 0.0
     for obj in others:
         obj.hide_render = False
     return path

@@ -14,7 +14,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 sys.path.insert(0, str(Path(__file__).parent))
 import driver
@@ -22,6 +22,8 @@ from driver import EXTENSION, OUT, SETTINGS, Steps, pause, viewport, wait_for
 
 ADDON = f"{EXTENSION}.neural_render_addon"
 SIZE = (480, 270)
+# Of the frame, what is compared: without its outline, and without the sphere that stands before the field.
+PART = slice(30, -30), slice(20, 300)
 
 
 def background():
@@ -52,9 +54,8 @@ def set_up() -> Steps:
     camera.data.lens = camera.data.sensor_width * entry["fl_x"] / entry["w"]
     camera.data.show_passepartout = False
     scene.camera = camera
-    bpy.ops.mesh.primitive_ico_sphere_add(
-        radius=0.15, location=camera.matrix_world @ camera.data.view_frame()[0]
-    )
+    place = camera.matrix_world @ Vector((1.0, 0.5, -4.0))
+    bpy.ops.mesh.primitive_ico_sphere_add(radius=0.2, location=place)
     space = viewport().spaces.active
     space.show_region_ui = space.show_region_toolbar = space.show_gizmo = False
     for name in (
@@ -108,9 +109,7 @@ def from_server() -> np.ndarray:
 
 
 def check(name: str) -> np.ndarray:
-    # without the frame's outline, and where the sphere is
-    part = slice(30, -30), slice(20, 300)
-    screen, truth = shown(name)[part], from_server()[part]
+    screen, truth = shown(name)[PART], from_server()[PART]
     difference = np.abs(screen - truth).mean(axis=-1)
     shifted = np.abs(np.roll(screen, 4, axis=1) - truth).mean()
     print(
@@ -130,7 +129,7 @@ def it_is_the_servers_picture() -> Steps:
 
 def it_follows_time_and_camera() -> Steps:
     scene = bpy.context.scene
-    first = from_server()
+    first = from_server()[PART]
     scene.frame_set(12)
     yield from settled()
     assert np.abs(check("background_later") - first).max() > 0.05
