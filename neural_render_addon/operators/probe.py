@@ -32,6 +32,11 @@ class NEURALRENDER_OT_light_probe(TaskOperator, bpy.types.Operator):
         settings, field = scene.neural_render.probe, chosen_field(context)
         trained_scene(field)
         place = settings.place or context.view_layer.objects.active or field
+        # An object deleted by the artist stays alive while the setting holds it.
+        if place.name not in scene.objects:
+            raise AddonError(
+                f"{place.name!r} is not in this scene any more; choose another place for the probe"
+            )
         self.field_name, self.place_name = field.name, place.name
         frames = frame_range(context) if settings.is_animated else [scene.frame_current]
         # every frame: a sequence has no gaps, whatever Render Frames skips

@@ -132,6 +132,14 @@ def test_removing_leaves_what_was_there(shot):
     assert not bpy.ops.neural_render.remove_light_probe.poll()
 
 
+def test_a_deleted_place_is_told(shot):
+    shot.neural_render.probe.place = shot.objects["Sphere"]
+    shot.collection.objects.unlink(shot.objects["Sphere"])
+    with pytest.raises(RuntimeError, match="'Sphere' is not in this scene any more"):
+        bpy.ops.neural_render.light_probe()
+    assert shot.world.name == probe.NAME, "the light that was there stays"
+
+
 def test_a_light_that_was_set_before_keeps_its_strength(shot):
     background = next(n for n in shot.world.node_tree.nodes if n.bl_idname == "ShaderNodeBackground")
     background.inputs["Strength"].default_value = 2.5

@@ -1,7 +1,7 @@
-"""Run inside a Blender with a window: the field as the camera's background, in solid shading.
+"""Run inside a Blender with a window: the field in camera view, its proxy mesh and its light, as clicked.
 
 What is on the screen must be the server's picture, in its place and colours; it must follow the time while
-Blender stays awake, and leave nothing when it is switched off.
+Blender stays awake, and leave nothing when it is switched off. Proxy and light come while Blender draws.
 """
 
 from __future__ import annotations
@@ -147,8 +147,51 @@ def nothing_is_left() -> Steps:
     assert not bpy.app.timers.is_registered(background()._tick)
 
 
+def finished(name: str) -> Steps:
+    """Until the work called ``name`` has come to its end."""
+    task = bpy.context.window_manager.neural_render.task(name)
+    assert task.is_running
+    yield from wait_for(lambda: not task.is_running, name)
+    assert not task.error, task.error
+    yield from pause()
+
+
+def the_proxy_comes_while_an_object_is_edited() -> Steps:
+    scene = bpy.context.scene
+    scene.neural_render.proxy.faces, scene.neural_render.proxy.resolution = 3000, 48
+    sphere = bpy.context.view_layer.objects.active
+    with bpy.context.temp_override(window=driver.window(), area=viewport(), region=driver.region("WINDOW")):
+        bpy.ops.object.mode_set(mode="EDIT")
+        assert bpy.ops.neural_render.make_proxy("INVOKE_DEFAULT") == {"RUNNING_MODAL"}
+    yield from finished("proxy")
+    proxy = scene.objects["stage Proxy"]
+    assert 1000 < len(proxy.data.polygons) <= 3010 and proxy.data.uv_layers and proxy.is_shadow_catcher
+    assert bpy.context.view_layer.objects.active == sphere and sphere.mode == "EDIT"
+    driver.screenshot("proxy", driver.region("WINDOW"))
+    with bpy.context.temp_override(window=driver.window(), area=viewport(), region=driver.region("WINDOW")):
+        bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def the_light_comes_and_goes() -> Steps:
+    scene = bpy.context.scene
+    before, scene.neural_render.probe.width = scene.world, 64
+    with bpy.context.temp_override(window=driver.window(), area=viewport(), region=driver.region("WINDOW")):
+        assert bpy.ops.neural_render.light_probe("INVOKE_DEFAULT") == {"RUNNING_MODAL"}
+    yield from finished("probe")
+    assert scene.world != before and scene.world.node_tree.nodes["Neural Render Probe"].image.size[0] == 64
+    assert bpy.ops.neural_render.remove_light_probe() == {"FINISHED"}
+    assert scene.world == before
+
+
 def everything() -> Steps:
-    for step in (set_up, it_is_the_servers_picture, it_follows_time_and_camera, nothing_is_left):
+    for step in (
+        set_up,
+        it_is_the_servers_picture,
+        it_follows_time_and_camera,
+        nothing_is_left,
+        the_proxy_comes_while_an_object_is_edited,
+        the_light_comes_and_goes,
+    ):
         print(f"== {step.__name__}", flush=True)
         yield from step()
     print(f"the longest Blender went without a tick was {driver.longest_tick:.2f} s", flush=True)
