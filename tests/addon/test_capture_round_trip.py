@@ -47,9 +47,8 @@ def test_film_train_and_look_through_the_held_out_camera(connected, tmp_path):
     seen = psnr(as_srgb(next((tmp_path / "frames").glob("*_0004.exr"))), truth)
     print(f"held-out camera: {seen:.2f} dB; its neighbour's picture: {psnr(neighbour, truth):.2f} dB")
     # Seen through the rig's own camera in Blender, not the capture's, what is told wrong moves the picture,
-    # also where it is wrong for all cameras alike. Measured on the true picture: one pixel aside gives 20.2 dB,
-    # half a pixel 26.2, a lens that is 5% too long 23.7, the other moment 27.3, upside down 11.2; the field
-    # had 29.2.
+    # also where it is wrong for all cameras alike. Measured on the true picture: a pixel aside gives 20.2 dB,
+    # half a pixel 26.2, a lens 5% too long 23.7, the other moment 27.3, upside down 11.2; the field had 29.2.
     assert seen > 27.5
     assert seen > psnr(neighbour, truth) + 8.0
 
