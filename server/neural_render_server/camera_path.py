@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from .cameras import Camera, camera_from_json, is_finite_number
 from .errors import CameraFileError
+from .files import read_json
 from .optics import Lens, Moment
 from .split_depth import SplitDepth
 
@@ -137,9 +137,9 @@ class CameraPath:
             CameraFileError: as ``from_json``, or the file cannot be read.
         """
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = read_json(Path(path))
         except OSError as error:
             raise CameraFileError(f"{path}: cannot be read ({error.strerror})") from error
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except ValueError as error:
             raise CameraFileError(f"{path}: not valid JSON ({error})") from error
         return CameraPath.from_json(data, str(path))

@@ -11,6 +11,28 @@ from typing import Any
 
 from .errors import SceneError
 
+# A capture of 100,000 frames is about 60 MB of JSON, a long training's scene.json one.
+MAX_JSON_BYTES = 256 * 2**20
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not JSON in UTF-8, or too large or too deep to be one of ours.
+    """
+    with path.open("rb") as file:
+        if not path.is_file():
+            raise ValueError("not a regular file")
+        data = file.read(MAX_JSON_BYTES + 1)
+    if len(data) > MAX_JSON_BYTES:
+        raise ValueError(f"larger than {MAX_JSON_BYTES // 2**20} MB")
+    try:
+        return json.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call ``write`` with a temporary path beside ``path``, then rename it into place.

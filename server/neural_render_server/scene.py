@@ -17,9 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .errors import SceneError
-from .files import write_atomically, write_json
+from .files import read_json, write_atomically, write_json
 from .methods.base import Method, Tensors
 from .methods.registry import config_from_json, get_method, resolve_device
+from .scene_checks import wrong_field
 
 SCHEMA_VERSION = 1
 
@@ -94,21 +95,24 @@ class Scene:
         if not self.path.is_dir():
             raise SceneError(f"{self.path}: there is no such scene folder; was it moved or deleted?")
         try:
-            data = json.loads(self.info_file.read_text(encoding="utf-8"))
+            data = read_json(self.info_file)
         except FileNotFoundError as error:
             raise SceneError(
                 f"{self.path}: no scene.json in it; choose a folder that training wrote"
             ) from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise SceneError(f"{self.info_file}: cannot be read ({error}); train the scene again") from error
         version = data.get("schema_version") if isinstance(data, dict) else None
-        if not isinstance(version, int):
+        if not isinstance(version, int) or isinstance(version, bool):
             raise SceneError(f"{self.info_file}: not a scene description; train the scene again")
         if version > SCHEMA_VERSION:
             raise SceneError(
                 f"{self.info_file}: written by a newer version (schema {version}, this one reads up to "
                 f"{SCHEMA_VERSION}); update the server"
             )
+        wrong = wrong_field(SceneInfo, data)
+        if wrong is not None:
+            raise SceneError(f"{self.info_file}: not a scene description ({wrong}); train the scene again")
         try:
             return SceneInfo(**data)
         except TypeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from ..cameras import Camera, FloatArray, pose_matrix
 from ..errors import CaptureError
+from ..files import read_json
 
 # Larger than any sensor sold (a 150-megapixel back is 14204 wide), small enough to fit in memory.
 MAX_IMAGE_SIDE = 32768
@@ -120,10 +120,10 @@ def read_json_object(path: Path) -> dict[str, Any]:
         CaptureError: it cannot be read or does not hold a JSON object.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except OSError as error:
         raise CaptureError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CaptureError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(data, dict):
         raise CaptureError(f"{path}: holds no JSON object")

@@ -17,6 +17,7 @@ from ..errors import CaptureError
 from ..lens_models import FOV, THIN_PRISM_FISHEYE
 from .capture import Capture, ImageSource, PointCloud, View
 from .checks import natural_key, path_inside, rigid_pose, scaled_to_photo
+from .colmap_counts import check_counts
 from .image import image_header
 
 # Where models are usually put; after these, any folder up to two levels down.
@@ -112,6 +113,7 @@ def load_model(folder: Path) -> Any:
     Raises:
         CaptureError: it cannot be read.
     """
+    check_counts(folder)
     import pycolmap  # here, for it takes half a second and other formats do not need it
 
     try:

@@ -69,6 +69,7 @@ def read_image(path: Path) -> Pixels:
     if path.suffix.lower() == EXR_SUFFIX:
         return _encoded(read_exr_linear(path))
     try:
+        image_header(path)  # it refuses a small file that unpacks to a picture larger than memory
         encoded = np.fromfile(path, dtype=np.uint8)  # cv2.imread cannot open some paths on Windows
         pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as error:

@@ -47,7 +47,8 @@ def read_n3dv(folder: Path) -> Capture:
 
 def _read_rows(path: Path) -> npt.NDArray[np.float64]:
     try:
-        rows = np.load(path, allow_pickle=False)
+        # Mapped, not read: a header that claims more than the file holds is refused, not allocated.
+        rows = np.load(path, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise CaptureError(f"{path}: cannot be read as a NumPy array; copy it again") from error
     if (

@@ -42,6 +42,13 @@ FULL_CHROMA = {
 }
 
 
+# A file that calls itself a video may be a playlist, by which FFmpeg would open other files and addresses.
+_ONLY_THIS_FILE = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mxf,ogg",
+}
+
+
 def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
@@ -126,7 +133,7 @@ class VideoReader:
         if not path.is_file():
             raise CaptureError(f"{path}: the video does not exist")
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path), options=_ONLY_THIS_FILE)
         except (av.FFmpegError, ValueError) as error:
             raise self._unreadable() from error
         try:

@@ -12,6 +12,7 @@ import torch
 
 from ..errors import OptionError
 from .base import Method
+from .config_limits import beyond_limit
 
 ENTRY_POINT_GROUP = "neural_render.methods"
 DEFAULT_METHOD = "gaussians"
@@ -85,25 +86,37 @@ def make_config(method: type[Method], preset: str, overrides: dict[str, Any]) ->
     for key, value in overrides.items():
         if key not in known:
             raise OptionError(f"{method.name}: no option {key!r}; there are {', '.join(sorted(known))}")
-        values[key] = _converted(f"{method.name}: option {key!r}", value, getattr(defaults, key))
+        values[key] = _converted(f"{method.name}: option {key!r}", key, value, getattr(defaults, key))
     return method.config_class(**values)
 
 
 def config_from_json(method: type[Method], data: dict[str, Any]) -> Any:
-    """The config a scene was stored with; options that this version no longer has are left out."""
+    """The config a scene was stored with; options that this version no longer has are left out.
+
+    Raises:
+        OptionError: a value has the wrong type, or is beyond what an option may be.
+    """
     defaults = method.config_class()
     known = {option.name for option in dataclasses.fields(defaults)}
     return method.config_class(
         **{
-            key: tuple(value) if isinstance(getattr(defaults, key), tuple) else value
+            key: _converted(f"{method.name}: option {key!r}", key, value, getattr(defaults, key))
             for key, value in data.items()
             if key in known
         }
     )
 
 
-def _converted(where: str, value: Any, default: Any) -> Any:
+def _converted(where: str, name: str, value: Any, default: Any) -> Any:
     """``value`` (from JSON or a command line string) as the type of ``default``."""
+    converted = _typed(where, value, default)
+    beyond = beyond_limit(name, converted)
+    if beyond is not None:
+        raise OptionError(f"{where} is {str(value)[:60]}, but must not {beyond}")
+    return converted
+
+
+def _typed(where: str, value: Any, default: Any) -> Any:
     if isinstance(default, str):
         return str(value)
     if isinstance(value, str):

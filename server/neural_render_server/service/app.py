@@ -20,6 +20,7 @@ from .routes_captures import capture_routes
 from .routes_jobs import job_routes
 from .routes_render import render_routes
 from .routes_system import system_routes
+from .schemas import ERRORS
 
 _DESCRIPTION = (
     "Trains radiance fields of filmed, moving scenes and renders them. Every call needs 'Authorization: "
@@ -37,6 +38,7 @@ def create_app(context: Context) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses=ERRORS,
         # The guard checks the token; this only describes it.
         dependencies=[Depends(HTTPBearer(auto_error=False))],
     )

@@ -18,6 +18,21 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Error(BaseModel):
+    code: str
+    message: str = Field(description="One sentence with the remedy.")
+
+
+class ErrorAnswer(BaseModel):
+    error: Error
+
+
+# What any call may answer beside its own; docs/api.md tells when.
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 405, 409, 413, 421, 422, 500, 503)
+}
+
+
 class Memory(BaseModel):
     """Bytes."""
 

@@ -1,0 +1,281 @@
+"""Every capture reader, given files that somebody broke, on purpose or not: a sentence, never a crash, a
+hang or unbounded memory. What fuzzing found stands below as cases of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from fuzzing import broken_bytes, broken_json, broken_text, fuzzed, survives
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neural_render_server.captures.describe import describe
+from neural_render_server.captures.detect import open_capture
+from neural_render_server.captures.image import read_image
+from neural_render_server.captures.ply import read_ply
+from neural_render_server.captures.timestamps import read_timestamps
+from neural_render_server.captures.video import VideoReader
+from neural_render_server.errors import CaptureError
+
+Folder = Callable[[str], Path]
+
+
+def read_whole(path: Path) -> None:
+    """As ``POST /v1/captures/inspect`` does."""
+    json.dumps(describe(open_capture(path)), allow_nan=False)
+
+
+@pytest.fixture(scope="module")
+def good(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """One small good capture of each format, by name."""
+    root = tmp_path_factory.mktemp("good")
+    poses = make.arc(3)
+    make.write_n3dv(root / "n3dv", frames=2)
+    entries = [
+        {"file_path": f"images/p{k}.png", "picture": k, "transform_matrix": poses[k].tolist(), "time": k / 12}
+        for k in range(3)
+    ]
+    make.write_transforms(root / "transforms", entries, w=64, h=48, fl_x=60, fl_y=60, cx=32, cy=24, k1=0.01)
+    make.write_transforms(
+        root / "synthetic",
+        [{"file_path": f"./p{k}", "picture": k, "transform_matrix": poses[k].tolist()} for k in range(3)],
+        name="transforms_train.json",
+        camera_angle_x=0.9,
+    )
+    for binary, name in ((True, "colmap_bin"), (False, "colmap_txt")):
+        write_colmap(make, root / name, poses, binary)
+    write_easymocap(make, root / "easymocap", poses)
+    return lambda name: root / name
+
+
+def write_colmap(make: SimpleNamespace, folder: Path, poses: list[np.ndarray], binary: bool) -> None:
+    """Three photos that see two points, each with its track."""
+    import pycolmap
+
+    model = pycolmap.Reconstruction()
+    camera = pycolmap.Camera(
+        camera_id=1, model="OPENCV", width=64, height=48, params=[60, 60, 32, 24, 0, 0, 0, 0]
+    )
+    model.add_camera_with_trivial_rig(camera)
+    for index, pose in enumerate(poses):
+        make.write_image(folder / "images" / f"p{index}.png", make.numbered_picture(index))
+        world_to_camera = np.linalg.inv(pose @ np.diag([1.0, -1.0, -1.0, 1.0]))
+        image = pycolmap.Image(name=f"p{index}.png", camera_id=1, image_id=index + 1)
+        image.points2D = [pycolmap.Point2D([10.0 + k, 20.0]) for k in range(2)]
+        rigid = pycolmap.Rigid3d(world_to_camera[:3])
+        model.add_image_with_trivial_frame(image, rigid)
+    for k in range(2):
+        track = pycolmap.Track()
+        for image_id in (1, 2, 3):
+            track.add_element(image_id, k)
+        model.add_point3D([0.1 * k, 0.0, 0.0], track, [200, 100, 50])
+    sparse = folder / "sparse/0"
+    sparse.mkdir(parents=True)
+    (model.write_binary if binary else model.write_text)(str(sparse))
+
+
+def write_easymocap(make: SimpleNamespace, folder: Path, poses: list[np.ndarray]) -> None:
+    inner = {"K_{}": [60, 0, 32, 0, 60, 24, 0, 0, 1], "dist_{}": [0.1, 0, 0, 0, 0]}
+    folder.mkdir()
+    intri, extri = ["%YAML:1.0", "names:"], ["%YAML:1.0", "names:"]
+    for file in (intri, extri):
+        file += [f'  - "{k:02d}"' for k in range(3)]
+    for k, pose in enumerate(poses):
+        world_to_camera = np.linalg.inv(pose @ np.diag([1.0, -1.0, -1.0, 1.0]))
+        outer = {"Rot_{}": world_to_camera[:3, :3].ravel(), "T_{}": world_to_camera[:3, 3]}
+        for file, values in ((intri, inner), (extri, outer)):
+            for name, numbers in values.items():
+                rows = 3 if len(numbers) != 5 else 1
+                data = ", ".join(f"{number:.9f}" for number in numbers)
+                file += [f"{name.format(f'{k:02d}')}: !!opencv-matrix", f"  rows: {rows}"]
+                file += [f"  cols: {len(numbers) // rows}", "  dt: d", f"  data: [{data}]"]
+        for index in range(2):
+            make.write_image(
+                folder / "images" / f"{k:02d}" / f"{index:06d}.png", make.numbered_picture(index)
+            )
+    (folder / "intri.yml").write_text("\n".join(intri) + "\n")
+    (folder / "extri.yml").write_text("\n".join(extri) + "\n")
+
+
+@pytest.mark.parametrize("name", ["n3dv", "transforms", "synthetic", "colmap_bin", "colmap_txt", "easymocap"])
+def test_the_good_ones_are_read(good: Folder, name: str) -> None:
+    read_whole(good(name))
+
+
+def restored(file: Path, read: Callable[[], Any], content: bytes) -> None:
+    """Read while ``file`` holds ``content``; then it is as before."""
+    before = file.read_bytes()
+    file.write_bytes(content)
+    try:
+        survives(read)
+    finally:
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("transforms", "transforms.json"), ("synthetic", "transforms_train.json")]
+)
+def test_broken_transforms(good: Folder, name: str, file: str) -> None:
+    path = good(name) / file
+    tree = json.loads(path.read_text())
+
+    @fuzzed
+    @given(st.one_of(broken_json(tree), broken_bytes(path.read_bytes())))
+    def fuzz(content: bytes) -> None:
+        restored(path, lambda: read_whole(good(name)), content)
+
+    fuzz()
+
+
+@pytest.mark.parametrize("file", ["cameras", "images", "points3D", "rigs", "frames"])
+@pytest.mark.parametrize("kind", ["bin", "txt"])
+def test_broken_colmap(good: Folder, kind: str, file: str) -> None:
+    path = good(f"colmap_{kind}") / "sparse/0" / f"{file}.{kind}"
+    content = path.read_bytes()
+
+    @fuzzed
+    @given(broken_bytes(content) if kind == "bin" else broken_text(content))
+    def fuzz(content: bytes) -> None:
+        restored(path, lambda: read_whole(good(f"colmap_{kind}")), content)
+
+    fuzz()
+
+
+def test_broken_poses_bounds(good: Folder) -> None:
+    path = good("n3dv") / "poses_bounds.npy"
+
+    @fuzzed
+    @given(broken_bytes(path.read_bytes()))
+    def fuzz(content: bytes) -> None:
+        restored(path, lambda: read_whole(good("n3dv")), content)
+
+    fuzz()
+
+
+@pytest.mark.parametrize("file", ["intri.yml", "extri.yml"])
+def test_broken_yaml(good: Folder, file: str) -> None:
+    path = good("easymocap") / file
+
+    @fuzzed
+    @given(broken_text(path.read_bytes()))
+    def fuzz(content: bytes) -> None:
+        restored(path, lambda: read_whole(good("easymocap")), content)
+
+    fuzz()
+
+
+def test_broken_videos_and_pictures(good: Folder) -> None:
+    """Every frame of a video and the pixels of a picture, not only their headers."""
+    video, picture = good("n3dv") / "cam00.mp4", good("transforms") / "images/p0.png"
+
+    def read_video() -> None:
+        with VideoReader(video) as reader:
+            for _ in reader.read(range(reader.info.frames)):
+                pass
+
+    @fuzzed
+    @given(broken_bytes(video.read_bytes()), broken_bytes(picture.read_bytes()))
+    def fuzz(film: bytes, photo: bytes) -> None:
+        restored(video, read_video, film)
+        restored(picture, lambda: read_image(picture), photo)
+
+    fuzz()
+
+
+def test_broken_timestamps(tmp_path: Path) -> None:
+    path = tmp_path / "timestamps.csv"
+    rows = [f"{k},{c},{k},{k / 12 + c * 0.001}" for k in range(3) for c in range(2)]
+    path.write_text("\n".join(["sync_index,cam_id,frame_index,frame_time", *rows, ""]))
+
+    @fuzzed
+    @given(broken_text(path.read_bytes()))
+    def fuzz(content: bytes) -> None:
+        restored(path, lambda: read_timestamps(path, np.arange(3) / 12), content)
+
+    fuzz()
+
+
+def test_broken_points(tmp_path: Path) -> None:
+    path = tmp_path / "points.ply"
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex 2\n"
+    header += "".join(f"property float {axis}\n" for axis in "xyz") + "end_header\n"
+    path.write_bytes(header.encode() + struct.pack("<6f", *range(6)))
+
+    @fuzzed
+    @given(st.one_of(broken_bytes(path.read_bytes()), broken_text(header.encode())))
+    def fuzz(content: bytes) -> None:
+        restored(path, lambda: read_ply(path), content)
+
+    fuzz()
+
+
+# -- what was found -------------------------------------------------------------------------------------
+
+
+def test_an_array_that_claims_more_than_its_file_holds(good: Folder) -> None:
+    """NumPy would allocate 272 TB before reading."""
+    path = good("n3dv") / "poses_bounds.npy"
+    stream = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (2**41, 17)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    restored(path, lambda: read_whole(good("n3dv")), stream.getvalue() + bytes(136))
+
+
+@pytest.mark.parametrize("name", ["cameras", "images", "points3D", "rigs", "frames"])
+def test_a_model_that_counts_more_than_its_file_holds(good: Folder, name: str) -> None:
+    """pycolmap read on past the end, for hours and into gigabytes."""
+    path = good("colmap_bin") / "sparse/0" / f"{name}.bin"
+    before = path.read_bytes()
+    try:
+        path.write_bytes(struct.pack("<Q", 2**40) + before[8:])
+        with pytest.raises(CaptureError, match=rf"{name}\.bin: the COLMAP model is cut off or damaged"):
+            read_whole(good("colmap_bin"))
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_pose_with_an_integer_beyond_any_float(good: Folder) -> None:
+    tree = json.loads((good("transforms") / "transforms.json").read_text())
+    tree["frames"][0]["transform_matrix"] = 10**400
+    content = json.dumps(tree).encode()
+    restored(good("transforms") / "transforms.json", lambda: read_whole(good("transforms")), content)
+
+
+def test_a_playlist_that_calls_itself_a_video(good: Folder, tmp_path: Path) -> None:
+    """FFmpeg would open the files and addresses that it names."""
+    path = tmp_path / "cam00.mp4"
+    (tmp_path / "real.mp4").write_bytes((good("n3dv") / "cam00.mp4").read_bytes())
+    path.write_text("ffconcat version 1.0\nfile real.mp4\n")
+    with av.open(str(path)) as container:
+        assert container.format.name == "concat"
+    with pytest.raises(CaptureError, match=r"cam00\.mp4: the video cannot be read"):
+        VideoReader(path)
+
+
+def test_a_small_file_that_unpacks_to_a_picture_larger_than_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    assert cv2.imwrite(str(path), np.zeros((14000, 14000), np.uint8))
+    assert path.stat().st_size < 2**20
+    with pytest.raises(CaptureError, match=r"bomb\.png: the image cannot be read"):
+        read_image(path)
+
+
+def test_json_that_is_nested_too_deeply(good: Folder) -> None:
+    path = good("transforms") / "transforms.json"
+    with pytest.raises(CaptureError, match="nested too deeply"):
+        before = path.read_bytes()
+        try:
+            path.write_text('{"frames": ' + "[" * 100_000 + "]" * 100_000 + "}")
+            open_capture(good("transforms"))
+        finally:
+            path.write_bytes(before)
