@@ -9,7 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from .errors import SceneError
+
+# In the name of a file that is being written, before the writer's process number.
+_PARTIAL = "-partial-"
 
 # A capture of 100,000 frames is about 60 MB of JSON, a long training's scene.json one.
 MAX_JSON_BYTES = 256 * 2**20
@@ -44,7 +49,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last: some writers choose the format by it.
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        prefix = f".{path.stem}{_PARTIAL}{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         write(temporary)
@@ -59,6 +65,14 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed had begun in ``folder``; those that live are left alone."""
+    for file in folder.glob(f".*{_PARTIAL}*"):
+        pid = file.name.partition(_PARTIAL)[2].partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            file.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -83,6 +83,17 @@ class Scene:
     def preview_file(self) -> Path:
         return self.path / "previews" / "preview.png"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that training writes, folders for those that have one."""
+        return (
+            self.info_file,
+            self.model_file,
+            self.checkpoint_file,
+            self.cameras_file,
+            self.preview_file.parent,
+        )
+
     def exists(self) -> bool:
         return self.info_file.is_file()
 

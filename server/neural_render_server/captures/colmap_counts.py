@@ -16,11 +16,11 @@ from ..errors import CaptureError
 _LEAST = {
     "cameras.bin": 4 + 4 + 8 + 8,
     "rigs.bin": 4 + 4,
-    "frames.bin": 4 + 4 + 56,
+    "frames.bin": 4 + 4 + 56 + 4,
     "images.bin": 4 + 56 + 4 + 1 + 8,
     "points3D.bin": 8 + 24 + 3 + 8 + 8,
 }
-_POINT_2D, _TRACK_ELEMENT = 24, 8
+_POINT_2D, _TRACK_ELEMENT, _SENSOR, _DATA, _POSE = 24, 8, 8, 16, 56
 _LONGEST_NAME = 4096
 
 
@@ -35,12 +35,11 @@ class _Cursor:
         if self.at > len(self.data):
             raise ValueError("cut off")
 
-    def count(self, size: int) -> int:
-        """A 64-bit count of records of ``size`` bytes, skipped with them."""
-        self.skip(8)
-        (number,) = struct.unpack_from("<Q", self.data, self.at - 8)
-        self.skip(number * size)
-        return int(number)
+    def number(self, kind: str) -> int:
+        """An unsigned number of the ``struct`` format ``kind``."""
+        size = struct.calcsize(kind)
+        self.skip(size)
+        return int(struct.unpack_from(kind, self.data, self.at - size)[0])
 
     def name(self) -> None:
         end = self.data.find(b"\0", self.at, self.at + _LONGEST_NAME)
@@ -52,15 +51,34 @@ class _Cursor:
 def _image(cursor: _Cursor) -> None:
     cursor.skip(4 + 56 + 4)
     cursor.name()
-    cursor.count(_POINT_2D)
+    cursor.skip(cursor.number("<Q") * _POINT_2D)
 
 
 def _point(cursor: _Cursor) -> None:
     cursor.skip(8 + 24 + 3 + 8)
-    cursor.count(_TRACK_ELEMENT)
+    cursor.skip(cursor.number("<Q") * _TRACK_ELEMENT)
 
 
-_WALKED: dict[str, Callable[[_Cursor], None]] = {"images.bin": _image, "points3D.bin": _point}
+def _frame(cursor: _Cursor) -> None:
+    cursor.skip(4 + 4 + _POSE)
+    cursor.skip(cursor.number("<I") * _DATA)
+
+
+def _rig(cursor: _Cursor) -> None:
+    cursor.skip(4)
+    sensors = cursor.number("<I")
+    cursor.skip(_SENSOR if sensors else 0)
+    for _ in range(sensors - 1):  # beside the one that the rig stands for, each with a pose or without
+        cursor.skip(_SENSOR)
+        cursor.skip(_POSE if cursor.number("<B") else 0)
+
+
+_WALKED: dict[str, Callable[[_Cursor], None]] = {
+    "rigs.bin": _rig,
+    "frames.bin": _frame,
+    "images.bin": _image,
+    "points3D.bin": _point,
+}
 
 
 def check_counts(folder: Path) -> None:

@@ -8,6 +8,7 @@ position, and (height, width, focal length in pixels).
 
 from __future__ import annotations
 
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def _read_rows(path: Path) -> npt.NDArray[np.float64]:
     try:
         # Mapped, not read: a header that claims more than the file holds is refused, not allocated.
         rows = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, TypeError, OverflowError, tokenize.TokenError) as error:
         raise CaptureError(f"{path}: cannot be read as a NumPy array; copy it again") from error
     if (
         not isinstance(rows, np.ndarray)

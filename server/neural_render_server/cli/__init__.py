@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import Cancelled, NeuralRenderError
 from ..service.error_bodies import error_code
-from . import capture, compare, doctor, evaluate, mesh, methods, render, serve, train
+from . import capture, compare, doctor, evaluate, jobs, mesh, methods, render, serve, train
 from .arguments import add_json_argument
 from .console import Console
 
-VERBS = (capture, train, evaluate, compare, render, mesh, serve, methods, doctor)
+VERBS = (capture, train, evaluate, compare, render, mesh, serve, methods, jobs, doctor)
 
 EXIT_ERROR = 1
 EXIT_CANCELLED = 130  # as a shell says of a program that Ctrl-C ended

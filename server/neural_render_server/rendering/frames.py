@@ -13,6 +13,7 @@ import numpy as np
 from ..camera_path import CameraPath, PathFrame
 from ..cameras import Camera
 from ..errors import OptionError
+from ..files import remove_leftovers
 from ..optics import BlurSampling, blurred_moments
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, load_method
@@ -26,6 +27,9 @@ class RenderOptions:
     """How to write frames. Without ``overwrite`` a whole frame that is there already is kept.
 
     With ``environment``, equirectangular frames become light from all around, without passes.
+
+    ``keep_since`` (Unix seconds) keeps, with ``overwrite``, those that were written since then: the frames
+    of an earlier start of the same rendering, not those of the one before.
     """
 
     passes: PassOptions = field(default_factory=PassOptions)
@@ -34,6 +38,7 @@ class RenderOptions:
     device: str = "auto"
     sampling: BlurSampling = field(default_factory=BlurSampling)
     environment: EnvironmentOptions | None = None
+    keep_since: float | None = None
 
     def __post_init__(self) -> None:
         if self.format not in ("exr", "png"):
@@ -117,12 +122,13 @@ def render_path(
     if options.environment is not None:
         _check_panoramas(path)
     renderer = FrameRenderer(scene_path, options.device)
+    remove_leftovers(out)
     files: list[str] = []
     rendered, seconds, total = 0, 0.0, len(path.frames)
     for index, frame in enumerate(path.frames):
         control.check()
         file = out / f"{frame.name}.{options.format}"
-        kept = not options.overwrite and _is_whole(file, options)
+        kept = _is_wanted(file, options) and _is_whole(file, options)
         if not kept:
             start = time.monotonic()
             passes = renderer.render_frame(frame, options.passes, options.sampling, control.check)
@@ -152,6 +158,13 @@ def _check_panoramas(path: CameraPath) -> None:
             raise OptionError(
                 f"frame {frame.name}: light from all around needs a camera of the model EQUIRECTANGULAR"
             )
+
+
+def _is_wanted(file: Path, options: RenderOptions) -> bool:
+    """Whether ``file``, if it is whole, is to be kept."""
+    if not options.overwrite or not file.is_file():
+        return not options.overwrite
+    return options.keep_since is not None and file.stat().st_mtime >= options.keep_since
 
 
 def _is_whole(file: Path, options: RenderOptions) -> bool:

@@ -41,8 +41,18 @@ def call(info: ServerInfo, path: str, body: dict[str, int] | None = None) -> byt
         with opener.open(request, timeout=_SECONDS) as answer:
             content: bytes = answer.read()
             return content
+    except urllib.error.HTTPError as error:
+        raise ServiceError(_sentence(error) or f"the running server refused {path} ({error})") from error
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         raise ServiceError(f"the running server at {info.url} refused {path} ({error}); stop it") from error
+
+
+def _sentence(error: urllib.error.HTTPError) -> str:
+    """What the server says of a request that it refuses."""
+    try:
+        return str(json.loads(error.read())["error"]["message"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return ""
 
 
 def _trust(info: ServerInfo) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ FINISHED_STATES: tuple[JobState, ...] = ("done", "failed", "cancelled")
 class Job:
     """A training, a rendering, a meshing or a solve. Times are Unix seconds; ``progress`` lies in [0, 1].
 
+    Of the queued jobs of a kind the one of the highest ``priority`` is next, among equals the oldest.
     ``resume`` says that the next start goes on with what an earlier one finished; ``preview`` is
     the path of the newest preview image. Neither is part of the answer to a client.
     """
@@ -36,6 +37,7 @@ class Job:
     client_id: str | None = None
     resume: bool = False
     preview: str | None = None
+    priority: int = 0
 
     @property
     def is_finished(self) -> bool:
@@ -57,6 +59,7 @@ class Job:
             "created": self.created,
             "started": self.started,
             "finished": self.finished,
+            "priority": self.priority,
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,13 +83,17 @@ class RenderParams(BaseModel):
         return RenderOptions(passes, self.format, self.overwrite, self.device, sampling, around)
 
 
-def run_render(params: RenderParams, on_event: OnEvent, control: Control) -> dict[str, Any]:
+def run_render(
+    params: RenderParams, on_event: OnEvent, control: Control, keep_since: float | None = None
+) -> dict[str, Any]:
     """Render the frames; returns ``{frames, rendered, kept, seconds}``.
+
+    ``keep_since``: Unix seconds of an earlier start, whose frames are kept.
 
     Raises:
         NeuralRenderError: bad input, or cancelled.
     """
     from ..rendering.frames import render_path
 
-    path, options = params.camera_path(), params.options()
+    path, options = params.camera_path(), replace(params.options(), keep_since=keep_since)
     return render_path(Path(params.scene), path, Path(params.out), options, on_event, control)

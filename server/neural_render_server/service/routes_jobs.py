@@ -20,6 +20,7 @@ from .schemas import (
     JobRequest,
     Jobs,
     MeshRequest,
+    Priority,
     SolveParams,
     SolveRequest,
     TrainParams,
@@ -45,7 +46,7 @@ def job_routes(context: Context) -> APIRouter:
             check_solve(request.params, params, context.paths)
         else:
             check_rendering(request.params, context.paths)
-        return supervisor.submit(request.kind, params, request.client_id).to_json()
+        return supervisor.submit(request.kind, params, request.client_id, request.priority).to_json()
 
     @router.get("", response_model=Jobs)
     def jobs(client_id: str | None = None) -> dict[str, Any]:
@@ -70,6 +71,11 @@ def job_routes(context: Context) -> APIRouter:
     def resume(job_id: str) -> dict[str, Any]:
         """Let a paused job run on, or queue a failed or cancelled one again from where it stopped."""
         return supervisor.resume(job_id).to_json()
+
+    @router.post("/{job_id}/priority", response_model=JobAnswer)
+    def prioritise(job_id: str, request: Priority) -> dict[str, Any]:
+        """Change the job's place in the queue; one that runs is not interrupted."""
+        return supervisor.prioritise(job_id, request.priority).to_json()
 
     @router.delete("/{job_id}", status_code=204)
     def delete(job_id: str) -> Response:

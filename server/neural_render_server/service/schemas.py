@@ -11,6 +11,9 @@ from .jobs import JobKind, JobState
 from .mesh_params import MeshParams
 from .render_params import SAMPLES, SEED, Crop, RenderParams
 
+# Above it is sooner; the bounds only keep it small.
+PRIORITY: Any = Field(default=0, ge=-100, le=100, description="Higher ones of a kind come first; 0 is usual.")
+
 
 class Request(BaseModel):
     """A request's body: an unknown name is a mistake and is told."""
@@ -129,6 +132,7 @@ class TrainRequest(Request):
     kind: Literal["train"]
     params: TrainParams
     client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+    priority: int = PRIORITY
 
 
 class SolveParams(Request):
@@ -157,6 +161,7 @@ class RenderRequest(Request):
     kind: Literal["render"]
     params: RenderParams
     client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+    priority: int = PRIORITY
 
 
 class MeshRequest(Request):
@@ -182,6 +187,11 @@ class JobAnswer(BaseModel):
     created: float = Field(description="Unix seconds, as the next two.")
     started: float | None
     finished: float | None
+    priority: int
+
+
+class Priority(Request):
+    priority: int = PRIORITY
 
 
 class Jobs(BaseModel):

@@ -18,7 +18,7 @@ from .jobs import Job, JobEvent, JobKind
 EVENTS_KEPT = 2000
 _TRIM_EVERY = 200
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,7 +37,8 @@ CREATE TABLE jobs (
     finished REAL,
     client_id TEXT,
     resume INTEGER NOT NULL,
-    preview TEXT
+    preview TEXT,
+    priority INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,6 +48,8 @@ CREATE TABLE events (
 );
 CREATE INDEX events_of_job ON events (job, id);
 """
+# What brings a database of a version to the next.
+_MIGRATIONS = {1: "ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"}
 _COLUMNS = tuple(column.name for column in fields(Job))
 _JSON_COLUMNS = ("params", "metrics", "result", "error")
 
@@ -72,11 +75,17 @@ class JobStore:
                 self._database.executescript(
                     f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
                 )
+                version = _SCHEMA_VERSION
+            while version in _MIGRATIONS:
+                self._database.executescript(
+                    f"BEGIN; {_MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+                )
+                version += 1
         except sqlite3.Error as error:
             raise ServiceError(
                 f"{path}: the job database cannot be used ({error}); move it away to start with none"
             ) from error
-        if version not in (0, _SCHEMA_VERSION):
+        if version != _SCHEMA_VERSION:
             raise ServiceError(
                 f"{path}: the job database is of version {version}, this server reads {_SCHEMA_VERSION}; "
                 "update the server or choose another --state-dir"
@@ -86,9 +95,12 @@ class JobStore:
         with self._lock:
             self._database.close()
 
-    def add(self, kind: JobKind, params: dict[str, Any], client_id: str | None = None) -> Job:
+    def add(
+        self, kind: JobKind, params: dict[str, Any], client_id: str | None = None, priority: int = 0
+    ) -> Job:
         """A new queued job."""
-        job = Job(uuid.uuid4().hex[:12], kind, params, "queued", time.time(), client_id=client_id)
+        now = time.time()
+        job = Job(uuid.uuid4().hex[:12], kind, params, "queued", now, client_id=client_id, priority=priority)
         names = ", ".join(_COLUMNS)
         marks = ", ".join("?" for _ in _COLUMNS)
         with self._lock:
@@ -109,7 +121,9 @@ class JobStore:
         return self._select("WHERE client_id = ?", client_id)
 
     def next_queued(self, kind: JobKind) -> Job | None:
-        found = self._select("WHERE state = 'queued' AND kind = ?", kind, limit=1)
+        """The oldest of the queued jobs of the highest priority."""
+        where, order = "WHERE state = 'queued' AND kind = ?", "priority DESC, number"
+        found = self._select(where, kind, order=order, limit=1)
         return found[0] if found else None
 
     def count(self, state: str) -> int:
@@ -161,8 +175,8 @@ class JobStore:
             ).fetchall()
         return [JobEvent(row[0], row[1], json.loads(row[2])) for row in rows]
 
-    def _select(self, where: str, *values: Any, limit: int = -1) -> list[Job]:
-        query = f"SELECT {', '.join(_COLUMNS)} FROM jobs {where} ORDER BY number LIMIT ?"
+    def _select(self, where: str, *values: Any, order: str = "number", limit: int = -1) -> list[Job]:
+        query = f"SELECT {', '.join(_COLUMNS)} FROM jobs {where} ORDER BY {order} LIMIT ?"
         with self._lock:
             rows = self._database.execute(query, [*values, limit]).fetchall()
         return [

@@ -64,9 +64,9 @@ class Supervisor:
         for lane in self._lanes:
             lane.join()
 
-    def submit(self, kind: JobKind, params: dict[str, Any], client_id: str | None) -> Job:
+    def submit(self, kind: JobKind, params: dict[str, Any], client_id: str | None, priority: int = 0) -> Job:
         with self._changed:
-            job = self._store.add(kind, params, client_id)
+            job = self._store.add(kind, params, client_id, priority)
             self._tell_state(job)
             self._changed.notify_all()
         return job
@@ -130,6 +130,13 @@ class Supervisor:
                 self._store.forget_states(job_id)
                 job = self._set_state(job, "queued", resume=resume, error=None, finished=None, message="")
                 self._changed.notify_all()
+        return job
+
+    def prioritise(self, job_id: str, priority: int) -> Job:
+        """Change a job's place in the queue; one that runs is not interrupted."""
+        with self._changed:
+            job = self._store.update(self.get(job_id), priority=priority)
+            self._tell_state(job)
         return job
 
     def delete(self, job_id: str) -> None:

@@ -84,10 +84,9 @@ def run_job(job: dict[str, Any], writer: EventWriter, control: Control) -> dict[
         return solve(SolveOptions.from_json(job["params"]), writer.event, control)
     from .render_params import RenderParams, run_render
 
-    params = dict(job["params"])
-    if job["resume"]:
-        params["overwrite"] = False  # the frames that an earlier start finished are kept
-    return run_render(RenderParams.model_validate(params), writer.event, control)
+    # The frames that an earlier start finished are kept, older ones of the folder are not.
+    keep_since = job["started"] if job["resume"] else None
+    return run_render(RenderParams.model_validate(job["params"]), writer.event, control, keep_since)
 
 
 def resumed_params(job: dict[str, Any]) -> dict[str, Any]:

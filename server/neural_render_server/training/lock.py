@@ -5,39 +5,49 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
 from ..errors import SceneError
-from ..files import write_bytes
+from ..files import remove_leftovers, write_bytes
 from ..scene import Scene
 
 LOCK_NAME = "training.lock"
 
 
 @contextmanager
-def locked(scene: Scene) -> Iterator[None]:
-    """Only one training writes a scene folder at a time; a dead process's lock is taken over."""
+def locked(scene: Scene) -> Iterator[bool]:
+    """Only one training writes a scene folder at a time; gives whether an earlier one was killed in it.
+
+    A dead process's lock is taken over, and what it had begun to write removed.
+
+    Raises:
+        SceneError: another training writes the folder, or it cannot be written.
+    """
     lock = scene.path / LOCK_NAME
     try:
         scene.path.mkdir(parents=True, exist_ok=True)
-        holder = int(lock.read_text()) if lock.is_file() else None
-    except ValueError:
-        holder = None
+        was_killed = lock.is_file()
+        holder = _holder(lock) if was_killed else None
     except OSError as error:
         raise SceneError(f"{scene.path}: cannot be used ({error.strerror}); choose another folder") from error
-    if holder is not None and holder != os.getpid() and _is_python_process(holder):
-        raise SceneError(f"{scene.path}: process {holder} is training it; wait for it or cancel it first")
-    write_bytes(lock, str(os.getpid()).encode())
+    if holder is not None and holder.pid != os.getpid():
+        raise SceneError(f"{scene.path}: process {holder.pid} is training it; wait for it or cancel it first")
+    remove_leftovers(scene.path)
+    remove_leftovers(scene.preview_file.parent)
+    write_bytes(lock, f"{os.getpid()} {psutil.Process().create_time()}".encode())
     try:
-        yield
+        yield was_killed
     finally:
         lock.unlink(missing_ok=True)
 
 
-def _is_python_process(pid: int) -> bool:
-    """Whether ``pid`` could be a trainer; process numbers are used again by other programs."""
+def _holder(lock: Path) -> psutil.Process | None:
+    """The process that a lock names, if it lives; process numbers are used again, so its start counts too."""
     try:
-        return any("python" in part or "neural-render" in part for part in psutil.Process(pid).cmdline()[:2])
-    except psutil.Error:
-        return False
+        pid, started = lock.read_text().split()
+        process = psutil.Process(int(pid))
+        return process if process.create_time() == float(started) else None
+    except (ValueError, psutil.Error):
+        return None

@@ -50,8 +50,8 @@ def train(options: TrainOptions, on_event: OnEvent, control: Control) -> dict[st
     for warning in capture.warnings:
         on_event(Event("message", {"level": "warning", "message": warning}))
     scene = Scene(options.scene_path)
-    with locked(scene):
-        _check_target(scene, options)
+    with locked(scene) as was_killed:
+        _check_target(scene, options, was_killed)
         report = _stage_report(on_event, control)
         with Frames(capture, capture.train_indices, downscale=options.downscale, report=report) as views:
             if views.beyond_white and not method.beyond_white:
@@ -79,7 +79,7 @@ def check_usable(method: type[Method], capture: Capture) -> None:
         )
 
 
-def _check_target(scene: Scene, options: TrainOptions) -> None:
+def _check_target(scene: Scene, options: TrainOptions, was_killed: bool) -> None:
     if scene.exists() and not (options.resume or options.overwrite):
         raise SceneError(
             f"{scene.path}: holds a trained scene already; resume or overwrite it, or choose another folder"
@@ -88,7 +88,9 @@ def _check_target(scene: Scene, options: TrainOptions) -> None:
         raise SceneError(f"{scene.path}: there is no checkpoint to resume; train without resume")
     if options.resume and scene.exists():
         scene.read_info()  # one of a newer version must not be written over
-    if not scene.exists() and scene.path.is_dir() and any(p.name != LOCK_NAME for p in scene.path.iterdir()):
+    # A training that was killed before its first checkpoint was whole leaves some of its files.
+    ours = {LOCK_NAME, *(path.name for path in scene.files)} if was_killed else {LOCK_NAME}
+    if not scene.exists() and scene.path.is_dir() and any(p.name not in ours for p in scene.path.iterdir()):
         raise SceneError(f"{scene.path}: this folder holds other files; choose a new or empty folder")
 
 

@@ -244,6 +244,18 @@ def test_a_model_that_counts_more_than_its_file_holds(good: Folder, name: str) -
         path.write_bytes(before)
 
 
+@pytest.mark.parametrize(("name", "at"), [("frames", 8 + 64), ("rigs", 8 + 4), ("points3D", 8 + 43)])
+def test_a_record_that_counts_more_than_its_file_holds(good: Folder, name: str, at: int) -> None:
+    path = good("colmap_bin") / "sparse/0" / f"{name}.bin"
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before[:at] + struct.pack("<I", 2**32 - 1) + before[at + 4 :])
+        with pytest.raises(CaptureError, match=rf"{name}\.bin: the COLMAP model is cut off or damaged"):
+            read_whole(good("colmap_bin"))
+    finally:
+        path.write_bytes(before)
+
+
 def test_a_pose_with_an_integer_beyond_any_float(good: Folder) -> None:
     tree = json.loads((good("transforms") / "transforms.json").read_text())
     tree["frames"][0]["transform_matrix"] = 10**400

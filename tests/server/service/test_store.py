@@ -27,6 +27,30 @@ def test_the_queue_is_first_in_first_out_per_kind(tmp_path: Path) -> None:
     assert store.next_queued("train") == second
 
 
+def test_a_higher_priority_comes_first_and_equals_keep_their_order(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "jobs.sqlite")
+    usual, later = store.add("train", {}), store.add("train", {}, priority=-1)
+    urgent, also = store.add("train", {}, priority=5), store.add("train", {}, priority=5)
+    order = []
+    while (job := store.next_queued("train")) is not None:
+        order.append(job.id)
+        store.update(job, state="done")
+    assert order == [urgent.id, also.id, usual.id, later.id]
+
+
+def test_a_database_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    store = JobStore(path)
+    job = store.add("train", {"scene": "/a"})
+    store.close()
+    old = sqlite3.connect(path)
+    old.execute("ALTER TABLE jobs DROP COLUMN priority")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    assert JobStore(path).all() == [job]
+
+
 def test_jobs_are_listed_by_client(tmp_path: Path) -> None:
     store = JobStore(tmp_path / "jobs.sqlite")
     mine = store.add("train", {}, "mine")
