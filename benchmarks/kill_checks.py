@@ -18,7 +18,7 @@ def reading(folder: Path, faults: list[str]) -> Iterator[None]:
     ended = threading.Event()
 
     def read() -> None:
-        while not ended.wait(0.02):
+        while not ended.wait(0.1):
             scene = Scene(folder / "scene")
             try:
                 if scene.info_file.exists():

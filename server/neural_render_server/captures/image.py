@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import psutil
 from PIL import Image
 
 from ..errors import CaptureError
@@ -18,6 +19,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", EXR
 
 # A picture of more pixels is a damaged header, or meant to fill the memory.
 Image.MAX_IMAGE_PIXELS = 2**31
+
+# Decoded and once more converted, of four channels.
+_BYTES_A_PIXEL = 8
 
 _PNG_DEPTH_AT, _TIFF_BITS = 24, 258
 
@@ -69,7 +73,7 @@ def read_image(path: Path) -> Pixels:
     if path.suffix.lower() == EXR_SUFFIX:
         return _encoded(read_exr_linear(path))
     try:
-        image_header(path)  # it refuses a small file that unpacks to a picture larger than memory
+        _check_room(path)
         encoded = np.fromfile(path, dtype=np.uint8)  # cv2.imread cannot open some paths on Windows
         pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as error:
@@ -89,6 +93,20 @@ def read_image(path: Path) -> Pixels:
     if pixels.dtype == np.uint16:
         return from_float(pixels.astype(np.float32) / np.float32(65535.0), deep=True)
     return np.asarray(pixels, dtype=np.uint8)
+
+
+def _check_room(path: Path) -> None:
+    """Refuse a file, however small, that unpacks to a picture larger than the free memory."""
+    try:
+        width, height, _ = image_header(path)
+    except CaptureError:
+        return  # broken, or of the few kinds that only OpenCV knows, which has a limit of its own
+    needed, free = width * height * _BYTES_A_PIXEL, psutil.virtual_memory().available
+    if needed > free:
+        raise CaptureError(
+            f"{path}: {width}x{height} pixels take {needed / 1e9:.0f} GB to decode, but {free / 1e9:.0f} GB "
+            "of memory are free; replace or remove the file, or make it smaller"
+        )
 
 
 def _encoded(linear: npt.NDArray[np.float32]) -> Pixels:

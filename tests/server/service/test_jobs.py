@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,6 +16,8 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+
+from neural_render_server.cli import main
 
 # Small enough that a step takes milliseconds.
 TRAINING = {"preset": "small", "options": {"count": 1500}}
@@ -232,6 +235,56 @@ def test_a_rendering_streams_its_frames(
     again = server.submit("render", **{**params, "cameras": content, "overwrite": False})["id"]
     result = server.wait_for(again, "done", "failed")["result"]
     assert (result["rendered"], result["kept"]) == (1, 2)
+
+
+def test_a_rendering_that_goes_on_keeps_its_own_frames_only(
+    server: Any, trained_scene: Path, tiny_camera_file: Path, tmp_path: Path
+) -> None:
+    """Frames of the rendering before are made anew, also by a job that was interrupted."""
+    old = time.time() - 100.0
+    for name in ("0001", "0002", "0003"):
+        shutil.copy(
+            _a_frame(server, trained_scene, tiny_camera_file, tmp_path / "other"), tmp_path / f"{name}.exr"
+        )
+        os.utime(tmp_path / f"{name}.exr", (old, old))
+    params = {"scene": str(trained_scene), "out": str(tmp_path), "cameras": str(tiny_camera_file)}
+    job_id = server.submit("render", **params)["id"]
+    server.post(f"/v1/jobs/{job_id}/cancel")
+    state = server.wait_for(job_id, "cancelled", "done")["state"]
+    before = {file: file.stat().st_mtime for file in tmp_path.glob("*.exr")}
+    if state == "cancelled":
+        server.post(f"/v1/jobs/{job_id}/resume")
+        server.wait_for(job_id, "done")
+    for file, written in before.items():
+        now = file.stat().st_mtime
+        assert now > old and (written == old or now == written)
+
+
+def _a_frame(server: Any, scene: Path, cameras: Path, folder: Path) -> Path:
+    if not (folder / "0001.exr").is_file():
+        params = {"scene": str(scene), "out": str(folder), "cameras": str(cameras)}
+        server.wait_for(server.submit("render", **params)["id"], "done")
+    return folder / "0001.exr"
+
+
+def test_the_queue_goes_by_priority_and_can_be_changed(
+    server: Any, tiny_film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = submit_training(server, tiny_film, tmp_path / "running", **LONG)
+    server.wait_for_step(running, 1)
+    usual = submit_training(server, tiny_film, tmp_path / "usual", **TRAINING, steps=2)
+    urgent = submit_training(server, tiny_film, tmp_path / "urgent", **TRAINING, steps=2)
+    state = ["--state-dir", str(server.state_dir), "--json"]
+    assert main(["jobs", urgent, "--priority", "5", *state]) == 0
+    assert json.loads(capsys.readouterr().out)["priority"] == 5
+    assert server.job(running)["state"] == "running"  # it is not interrupted
+    assert main(["jobs", running, "--cancel", *state]) == 0
+    assert server.wait_for(urgent, "done")["started"] <= server.wait_for(usual, "done")["started"]
+    capsys.readouterr()
+    assert main(["jobs", *state]) == 0
+    assert {usual, urgent} <= {job["id"] for job in json.loads(capsys.readouterr().out)["jobs"]}
+    assert main(["jobs", "none", "--pause", *state]) == 1
+    assert "there is no job 'none'" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 def test_only_finished_frames_of_the_job_itself_are_served(
