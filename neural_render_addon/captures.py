@@ -88,6 +88,8 @@ def describe_capture(field: bpy.types.Object, info: CaptureInfo, frame_start: in
     properties.capture_path = info.path
     properties.duration = info.duration
     properties.fps = info.fps or 0.0
+    properties.training_memory = info.training_memory / 1e9
+    properties.training_disk = info.training_disk / 1e9
     properties.is_dynamic = info.is_dynamic
     properties.frame_start = frame_start
     if info.bounds is not None:

@@ -115,7 +115,7 @@ class CaptureCamera:
 
 @dataclass(frozen=True)
 class CaptureInfo:
-    """A capture as the server reads it; ``times`` and ``duration`` in seconds."""
+    """A capture as the server reads it; ``times`` in seconds, ``training_memory`` and ``_disk`` in bytes."""
 
     name: str
     path: str
@@ -128,10 +128,12 @@ class CaptureInfo:
     points: int
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None
     warnings: tuple[str, ...]
+    training_memory: int = 0
+    training_disk: int = 0
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> CaptureInfo:
-        bounds = data.get("bounds")
+        bounds, needs = data.get("bounds"), data.get("needs") or {}
         return CaptureInfo(
             name=str(data["name"]),
             path=str(data["path"]),
@@ -144,6 +146,8 @@ class CaptureInfo:
             points=int(data.get("points") or 0),
             bounds=(tuple(bounds["min"]), tuple(bounds["max"])) if bounds else None,
             warnings=tuple(str(warning) for warning in data.get("warnings") or ()),
+            training_memory=int(needs.get("memory") or 0),
+            training_disk=int(needs.get("disk") or 0),
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from .preview import IMAGE_NAME
-from .properties import TaskState
+from .properties import FieldProperties, TaskState
 
 CATEGORY = "Neural Render"
 
@@ -111,6 +111,9 @@ class NEURALRENDER_PT_train(NeuralRenderPanel, bpy.types.Panel):
         column.prop(settings, "minutes" if settings.budget == "MINUTES" else "steps")
         column.prop(settings, "downscale")
         column.prop(settings, "test_cameras")
+        field = context.scene.neural_render.field
+        if field is not None and field.neural_render.training_memory:
+            layout.label(text=needs_text(field.neural_render), icon="MEMORY")
         row = layout.row(align=True)
         if is_running:
             row.operator("neural_render.train_cancel", text="Cancel", icon="CANCEL")
@@ -207,6 +210,12 @@ def draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, name: str,
             layout.label(text=task.text)
     elif task.error:
         draw_sentence(layout, task.error, context)
+
+
+def needs_text(field: FieldProperties) -> str:
+    """What training will take, told before it starts."""
+    disk = f", {field.training_disk:.1f} GB of disk" if field.training_disk else ""
+    return f"Takes about {field.training_memory:.1f} GB of memory{disk} at full size"
 
 
 def progress_text(task: TaskState) -> str:

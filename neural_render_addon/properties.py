@@ -90,6 +90,16 @@ class FieldProperties(bpy.types.PropertyGroup):
         name="Duration", description="Length of the capture in seconds", min=0.0, unit="TIME_ABSOLUTE"
     )
     fps: FloatProperty(name="Capture Rate", description="Timesteps a second of the capture", min=0.0)
+    training_memory: FloatProperty(
+        name="Training Memory",
+        description="Gigabytes of memory that training the capture takes about, at full size; 0 if unknown",
+        min=0.0,
+    )
+    training_disk: FloatProperty(
+        name="Training Disk",
+        description="Gigabytes of temporary disk space that training the capture takes, at full size",
+        min=0.0,
+    )
     is_dynamic: BoolProperty(name="Moving", description="The capture has more than one timestep")
     bounds_min: FloatVectorProperty(
         name="Bounds Minimum", description="Lower corner of what was filmed, in capture units", size=3

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
+import psutil
+
 from .capture import Capture, VideoSource
+from .needs import TrainingNeeds, training_needs
 from .overlap import check_overlap, scene_bounds
 
 NAMES_LISTED = 8
@@ -20,7 +26,7 @@ def describe(capture: Capture) -> dict[str, Any]:
     Raises:
         CaptureError: no two training cameras see a common point.
     """
-    bounds = scene_bounds(capture)
+    bounds, needs = scene_bounds(capture), training_needs(capture)
     return {
         "name": capture.name,
         "path": str(capture.path),
@@ -35,8 +41,27 @@ def describe(capture: Capture) -> dict[str, Any]:
         "points": 0 if capture.points is None else len(capture.points.positions),
         "bounds": None if bounds is None else {"min": bounds[0].tolist(), "max": bounds[1].tolist()},
         "splits": {"train": len(capture.train_indices), "test": len(capture.test_indices)},
-        "warnings": [*capture.warnings, *check_overlap(capture)],
+        "needs": asdict(needs),
+        "warnings": [*capture.warnings, *check_overlap(capture), *_shortages(needs)],
     }
+
+
+def _shortages(needs: TrainingNeeds) -> list[str]:
+    """Sentences on what training it would lack on this machine as it is now."""
+    warnings, remedy = [], "use a higher downscale or fewer timesteps"
+    memory, folder = psutil.virtual_memory().available, tempfile.gettempdir()
+    disk = shutil.disk_usage(folder).free
+    if needs.memory > memory:
+        warnings.append(
+            f"Training it takes about {needs.memory / 1e9:.1f} GB of memory, and {memory / 1e9:.1f} GB "
+            f"are free; close other programs, or {remedy}."
+        )
+    if needs.disk > disk:
+        warnings.append(
+            f"Training it takes {needs.disk / 1e9:.1f} GB of disk in {folder}, and {disk / 1e9:.1f} GB are "
+            f"free; free some space, or {remedy}."
+        )
+    return warnings
 
 
 def _cameras(capture: Capture) -> list[dict[str, Any]]:
@@ -84,6 +109,7 @@ def format_description(description: dict[str, Any]) -> str:
         f"  alpha      {'yes' if description['has_alpha'] else 'no'}",
         f"  points     {description['points']}",
         f"  extent     {_extent(description['bounds'])}",
+        f"  training   {_needs(description['needs'])}",
     ]
     lines += [f"  warning    {warning}" for warning in description["warnings"]]
     return "\n".join(lines)
@@ -102,6 +128,11 @@ def _extent(bounds: dict[str, list[float]] | None) -> str:
         return "unknown"
     low, high = (", ".join(f"{value:.3g}" for value in bounds[corner]) for corner in ("min", "max"))
     return f"({low}) to ({high})"
+
+
+def _needs(needs: dict[str, int]) -> str:
+    disk = f", {needs['disk'] / 1e9:.1f} GB of temporary disk" if needs["disk"] else ""
+    return f"about {needs['memory'] / 1e9:.1f} GB of memory{disk}"
 
 
 def _listed(names: list[str]) -> str:

@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from ..cameras import Camera
 from ..errors import CaptureError
 from .capture import Capture, CropSource, VideoSource, View
 from .image import is_deep_image, read_image, read_mask
@@ -72,8 +73,11 @@ class Frames:
         self.points = capture.points
         self.near_far = capture.near_far
         self._camera_masks: dict[int, npt.NDArray[np.bool_]] = {}
-        self._is_deep = _deep_cameras(capture, self._views)
-        self.bytes_needed = sum(self._view_bytes(view) for view in self._views)
+        self._is_deep = deep_cameras(capture, self._views)
+        self.bytes_needed = sum(
+            view_bytes(self.cameras[view.camera], view, self.has_alpha, self._is_deep[view.camera])
+            for view in self._views
+        )
         self.is_spooled = self.bytes_needed > memory_limit
         self._store: PlaneStore
         if self.is_spooled:
@@ -132,11 +136,6 @@ class Frames:
         camera = self.cameras[self.camera_indices[index]]
         return camera.height, camera.width
 
-    def _view_bytes(self, view: View) -> int:
-        camera = self.cameras[view.camera]
-        color = 6 if self._is_deep[view.camera] else 3
-        return camera.width * camera.height * (color + self.has_alpha + (view.mask is not None))
-
     def _decode(self, capture: Capture, downscale: float, report: Report) -> None:
         done, reported = 0, 0.0
         for camera_index in sorted({view.camera for view in self._views}):
@@ -179,7 +178,12 @@ class Frames:
             self._store.put(3 * index + _MASK, mask.view(np.uint8))
 
 
-def _deep_cameras(capture: Capture, views: Sequence[View]) -> dict[int, bool]:
+def view_bytes(camera: Camera, view: View, has_alpha: bool, is_deep: bool) -> int:
+    """Bytes of a decoded view of ``camera``, whose frames have more than 8 bits where ``is_deep``."""
+    return camera.width * camera.height * ((6 if is_deep else 3) + has_alpha + (view.mask is not None))
+
+
+def deep_cameras(capture: Capture, views: Sequence[View]) -> dict[int, bool]:
     """Camera index -> whether its frames have more than 8 bits, by the header of its first."""
     deep: dict[int, bool] = {}
     for view in views:

@@ -168,6 +168,7 @@ class MeshRequest(Request):
     kind: Literal["mesh"]
     params: MeshParams
     client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+    priority: int = PRIORITY
 
 
 JobRequest = Annotated[TrainRequest | RenderRequest | MeshRequest | SolveRequest, Field(discriminator="kind")]
