@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from neural_render_server.errors import NeuralRenderError
 
-EXAMPLES = int(os.environ.get("NEURAL_RENDER_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("NEURAL_RENDER_FUZZ_EXAMPLES", "8"))
 # A reader of a file of some kilobytes is done at once; this is a hang on any machine.
 SECONDS = 60
 # Beyond what the process holds already; what a reader would need for numbers that no file can back.

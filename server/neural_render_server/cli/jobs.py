@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _line(job: dict[str, Any]) -> str:
-    target = job["params"].get("scene") if job["kind"] == "train" else job["params"].get("out")
+    target = job["params"].get("out") or job["params"].get("scene")
     left = "" if job["time_left"] is None else f", {duration(job['time_left'])} left"
     priority = f" priority {job['priority']}" if job["priority"] else ""
     return f"{job['id']}  {job['kind']:6} {job['state']:9} {job['progress']:4.0%}{left}{priority}  {target}"
