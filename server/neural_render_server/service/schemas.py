@@ -155,6 +155,7 @@ class SolveRequest(Request):
     kind: Literal["solve"]
     params: SolveParams
     client_id: str | None = Field(default=None, description="Any name; GET /v1/jobs can list by it.")
+    priority: int = PRIORITY
 
 
 class RenderRequest(Request):
