@@ -77,7 +77,7 @@ class Load:
 
 def measure(capture: Path, scene: Path, clients: int, frames: int, width: int) -> dict[str, Any]:
     """Ask for ``frames`` frames by ``clients`` clients beside a training; the training must go on."""
-    with running_server() as ready, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, running_server() as ready:
         client = Client(ready["host"], ready["port"], ready["token"])
         target = {"capture": str(capture.resolve()), "scene": f"{folder}/scene", "preset": "small"}
         job = client.submit("train", {**target, "minutes": 600.0})
@@ -95,6 +95,8 @@ def measure(capture: Path, scene: Path, clients: int, frames: int, width: int) -
         counts = [len(asked.waits) for asked in load.asked]
         grown = (server.memory_info().rss - memory) / 1e6
         client.cancel(job.id)
+        while not client.job(job.id).is_final:
+            time.sleep(0.2)
     return {
         "clients": clients,
         "frames": frames,
