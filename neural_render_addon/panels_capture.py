@@ -141,7 +141,7 @@ def draw_clip(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     is_running = task is not None and task.is_running
     column = layout.column()
     column.enabled = not is_running
-    names = ("is_still", "frame_step", "every_nth_test", "folder")
+    names: tuple[str, ...] = ("is_still", "frame_step", "every_nth_test", "folder")
     if context.space_data.type != "CLIP_EDITOR":  # which has a clip and a mask of its own
         names = ("clip", "mask", *names)
     for name in names:
