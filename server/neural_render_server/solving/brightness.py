@@ -18,7 +18,7 @@ WIDTH = 160
 STEPS = 8
 
 # Recordings must overlap by this part of the shorter one.
-LEAST_OVERLAP = 0.4
+LEAST_OVERLAP = 0.5
 
 # Trends slower than this (seconds) are taken out: clouds, exposure automatics.
 TREND = 1.0
@@ -31,7 +31,7 @@ FLASH_LEVELS, FLASH_TIMES = 4.0, 6.0
 class Changes:
     """A recording's frames: mean ``level`` (T,) and mean absolute ``change`` (T,) from the frame before.
 
-    ``fps`` frames a second; the first frame has a change of 0.
+    ``fps`` frames a second; the first frame has the second one's change.
     """
 
     level: FloatArray
@@ -48,30 +48,40 @@ def measure(frames: Iterable[npt.NDArray[np.uint8]], fps: float) -> Changes:
         levels.append(float(grey.mean()))
         changes.append(0.0 if before is None else float(np.abs(grey - before).mean()))
         before = grey
+    if len(changes) > 1:
+        changes[0] = changes[1]  # it has no frame before it; a 0 would be a feature of every recording
     return Changes(np.array(levels), np.array(changes), fps)
 
 
 def picture_delay(first: Changes, second: Changes) -> tuple[float, float]:
-    """Seconds by which ``second`` was started after ``first``, and the correlation there (up to 1).
+    """Seconds by which ``second`` was started after ``first``, and how alike they then are (up to 1).
 
     Both recordings' level and amount of change, each without its trend, are laid over each other at every
     delay with enough overlap; the mean of the two normalised correlations is largest at the true one.
     """
     step = 1.0 / (STEPS * max(first.fps, second.fps))
-    pairs = [
-        (_even(first.level, first.fps, step, 0.0), _even(second.level, second.fps, step, 0.0)),
-        # A change lies between two frames, half a frame before the one it is counted at.
-        (_even(first.change, first.fps, step, -0.5), _even(second.change, second.fps, step, -0.5)),
-    ]
-    total = sum(correlations(one, other) for one, other in pairs) / len(pairs)
-    assert isinstance(total, np.ndarray)
+    # A change lies between two frames, half a frame before the one it is counted at.
+    changes = (_even(first.change, first.fps, step, -0.5), _even(second.change, second.fps, step, -0.5))
+    levels = (_even(first.level, first.fps, step, 0.0), _even(second.level, second.fps, step, 0.0))
+    return _largest(0.5 * (correlations(*changes) + correlations(*levels)), len(levels[1]), step)
+
+
+def light_delay(first: Changes, second: Changes) -> tuple[float, float]:
+    """As ``picture_delay``, by the level alone: light that changes is seen from all sides alike."""
+    step = 1.0 / (STEPS * max(first.fps, second.fps))
+    levels = (_even(first.level, first.fps, step, 0.0), _even(second.level, second.fps, step, 0.0))
+    return _largest(correlations(*levels), len(levels[1]), step)
+
+
+def _largest(total: FloatArray, second: int, step: float) -> tuple[float, float]:
+    """The delay of the largest of ``correlations`` with a second signal of that many samples."""
     best = int(np.nanargmax(total))
     shift = 0.0
     if 0 < best < len(total) - 1 and np.isfinite(total[[best - 1, best + 1]]).all():
         before, at, after = total[best - 1 : best + 2]
         bend = before - 2.0 * at + after
         shift = 0.5 * (before - after) / bend if bend < 0 else 0.0
-    lag = best + shift - (len(pairs[0][1]) - 1)
+    lag = best + shift - (second - 1)
     return float(lag * step), float(total[best])
 
 
@@ -87,7 +97,8 @@ def _even(values: FloatArray, fps: float, step: float, offset: float) -> FloatAr
 def correlations(first: FloatArray, second: FloatArray) -> FloatArray:
     """Normalised correlation at every lag of ``second`` against ``first``, NaN where they hardly overlap.
 
-    Index ``lag + len(second) - 1`` says how alike ``second[k]`` and ``first[k + lag]`` are.
+    Index ``lag + len(second) - 1`` says how alike ``second[k]`` and ``first[k + lag]`` are. It is weighted by
+    the part of the shorter one that overlaps: short stretches are alike by accident.
     """
     ones_first, ones_second = np.ones(len(first)), np.ones(len(second))
     count = np.correlate(ones_first, ones_second, "full")
@@ -101,7 +112,8 @@ def correlations(first: FloatArray, second: FloatArray) -> FloatArray:
     spread = np.sqrt(np.maximum(variance_first, 0.0) * np.maximum(variance_second, 0.0))
     floor = 1e-9 * max(float((first**2).sum() + (second**2).sum()), 1e-12)
     like = np.where(spread > floor, covariance / np.maximum(spread, floor), 0.0)
-    return np.where(count >= LEAST_OVERLAP * min(len(first), len(second)), like, np.nan)
+    overlap = count / min(len(first), len(second))
+    return np.where(overlap >= LEAST_OVERLAP, like * overlap, np.nan)
 
 
 def flash_time(changes: Changes) -> float | None:

@@ -9,13 +9,16 @@ import numpy as np
 
 from ..cameras import FloatArray
 
+# Rounds of reweighting, and the deviation (seconds) below which pairs count alike.
+_ROUNDS, _SMALLEST = 30, 2e-3
+
 
 @dataclass(frozen=True, eq=False)
 class Clocks:
     """``offsets`` (C,) seconds to add to each camera's own clock, the earliest started has 0.
 
-    ``residuals`` (C,) are the root mean square, in seconds, of how far its pairs' delays are from the
-    offsets' differences; NaN for a camera that no pair ties to the others.
+    ``residuals`` (C,) are the median, in seconds, of how far its pairs' delays are from the offsets'
+    differences; NaN for a camera that no pair ties to the others.
     """
 
     offsets: FloatArray
@@ -23,7 +26,8 @@ class Clocks:
 
 
 def settle(count: int, delays: Mapping[tuple[int, int], tuple[float, float]]) -> Clocks:
-    """The offsets of ``count`` cameras that fit the pairs best (weighted least squares).
+    """The offsets of ``count`` cameras that fit the pairs best: least absolute deviations, so that pairs
+    which are wrong altogether count little (iteratively reweighted least squares).
 
     ``delays[a, b]`` are the seconds by which camera ``b`` was started after ``a``, and the weight of it.
     Cameras that no pairs tie to the first group keep 0 and a NaN residual.
@@ -39,14 +43,17 @@ def settle(count: int, delays: Mapping[tuple[int, int], tuple[float, float]]) ->
             weights.append(weight)
     if not rows:
         return Clocks(np.zeros(count), np.full(count, np.nan))
-    system, wanted, weight = np.array(rows), np.array(values), np.sqrt(np.array(weights))
-    offsets = np.linalg.lstsq(system * weight[:, None], wanted * weight, rcond=None)[0]
-    off = system @ offsets - wanted
+    system, wanted, weight = np.array(rows), np.array(values), np.array(weights)
+    off = np.ones(len(wanted))
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weight / np.maximum(np.abs(off), _SMALLEST))
+        offsets = np.linalg.lstsq(system * root[:, None], wanted * root, rcond=None)[0]
+        off = system @ offsets - wanted
     residuals = np.full(count, np.nan)
     members = sorted(tied)
     for camera in members:
         own = system[:, camera] != 0
-        residuals[camera] = np.sqrt((off[own] ** 2).mean())
+        residuals[camera] = np.median(np.abs(off[own]))
     offsets[members] -= offsets[members].min()
     offsets[[camera for camera in range(count) if camera not in tied]] = 0.0
     return Clocks(offsets, residuals)

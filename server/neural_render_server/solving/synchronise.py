@@ -17,7 +17,7 @@ from ..captures.sequences import Sequence, video_sequence
 from ..errors import OptionError, SolveError
 from ..progress import Control, Event, OnEvent
 from .audio import LEAST_PEAK, read_sound, sound_delay
-from .brightness import Changes, flash_time, measure, picture_delay
+from .brightness import Changes, flash_time, light_delay, measure, picture_delay
 from .clocks import Clocks, settle
 from .pictures import read_frames
 from .timecode import read_timecode
@@ -161,18 +161,25 @@ def by_audio(recordings: list[Recording], tell: Callable[[float], None]) -> Dela
 
 
 def by_flash(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
-    flashes = [flash_time(changes) for changes in _all_changes(recordings, tell)]
+    """By the moment of a flash where most cameras see one, else by light that changes or flickers."""
+    changes = _all_changes(recordings, tell)
+    flashes = [flash_time(own) for own in changes]
     seen = [(index, flash) for index, flash in enumerate(flashes) if flash is not None]
-    return {(a, b): (first - second, 1.0) for (a, first), (b, second) in combinations(seen, 2)}
+    if 2 * len(seen) > len(recordings):
+        return {(a, b): (first - second, 1.0) for (a, first), (b, second) in combinations(seen, 2)}
+    return _alike(changes, light_delay)
 
 
 def by_picture(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
-    changes = _all_changes(recordings, tell)
+    return _alike(_all_changes(recordings, tell), picture_delay)
+
+
+def _alike(changes: list[Changes], delay_of: Callable[[Changes, Changes], tuple[float, float]]) -> Delays:
     delays: Delays = {}
     for a, b in combinations(range(len(changes)), 2):
-        delay, likeness = picture_delay(changes[a], changes[b])
+        delay, likeness = delay_of(changes[a], changes[b])
         if likeness >= LEAST_LIKENESS:
-            delays[a, b] = delay, likeness**2
+            delays[a, b] = delay, likeness**4  # less alike is far less sure
     return delays
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from moving_light import FPS, FRAMES, HEIGHT, WIDTH, write_film
+from tiny_capture import write_video
 
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.errors import CaptureError, OptionError, SolveError
 from neural_render_server.progress import Control, Event
+from neural_render_server.solving.audio import read_sound
 from neural_render_server.solving.brightness import Changes, flash_time, picture_delay
 from neural_render_server.solving.clocks import settle
 from neural_render_server.solving.synchronise import set_offsets, synchronise_capture
@@ -75,9 +77,10 @@ def test_an_offset_by_hand_names_a_camera_and_leaves_common_time(film: Path) -> 
         synchronise(film, "magic")
 
 
-def test_recordings_that_have_nothing_in_common_are_told(film: Path) -> None:
-    with pytest.raises(SolveError, match="nothing in common by flash"):
-        synchronise(film, "flash")
+def test_a_film_without_sound_is_told(tmp_path: Path) -> None:
+    write_video(tmp_path / "mute.mp4", [np.zeros((16, 16, 3), np.uint8)] * 2)
+    with pytest.raises(SolveError, match="has no sound; synchronise by picture"):
+        read_sound(tmp_path / "mute.mp4")
 
 
 def test_a_light_that_goes_on_within_a_frame_is_timed_to_a_part_of_it() -> None:
@@ -105,13 +108,14 @@ def test_recordings_of_different_rates_are_compared_in_seconds() -> None:
     assert delay == pytest.approx(0.37, abs=0.3 / 24) and likeness > 0.8
 
 
-def test_clocks_settle_pairs_that_disagree_a_little_and_leave_out_who_is_alone() -> None:
-    delays = {(0, 1): (0.10, 1.0), (1, 2): (-0.30, 1.0), (0, 2): (-0.17, 1.0)}
-    clocks = settle(4, delays)
-    apart = clocks.offsets - clocks.offsets[0]
-    assert apart[1] == pytest.approx(0.11, abs=1e-6) and apart[2] == pytest.approx(-0.18, abs=1e-6)
-    assert clocks.residuals[0] == pytest.approx(0.01, abs=1e-6)
-    assert np.isnan(clocks.residuals[3]) and clocks.offsets[3] == 0.0 and clocks.offsets.min() == 0.0
+def test_one_wrong_pair_does_not_move_the_clocks_and_who_is_alone_is_left_out() -> None:
+    true = np.array([0.0, 0.1, -0.2, 0.05])
+    delays = {(a, b): (float(true[b] - true[a]), 1.0) for a in range(4) for b in range(a + 1, 4)}
+    delays[1, 2] = 5.0, 1.0  # wrong altogether
+    clocks = settle(5, delays)
+    assert clocks.offsets[:4] - clocks.offsets[0] == pytest.approx(true, abs=0.01)
+    assert clocks.residuals[:4].max() < 0.01
+    assert np.isnan(clocks.residuals[4]) and clocks.offsets[4] == 0.0 and clocks.offsets.min() == 0.0
 
 
 def test_timecode_counts_frames_and_drops_numbers_where_it_says_so() -> None:
