@@ -16,7 +16,7 @@ from .task_operator import Stopped, Work, connect_and_tell
 from .train import JobControl
 
 LENSES = (
-    ("auto", "Automatic", "Radial distortion, of two terms where there are pictures enough"),
+    ("auto", "Automatic", "Radial distortion of one term, which holds for most lenses"),
     ("pinhole", "Pinhole", "No distortion, as of footage that was undistorted before"),
     ("simple_radial", "Simple Radial", "Radial distortion of one term"),
     ("radial", "Radial", "Radial distortion of two terms"),

@@ -37,7 +37,7 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--lens",
         choices=("auto", "pinhole", "simple_radial", "radial", "opencv", "opencv_fisheye"),
-        help="the lens model (auto: radial, of few pictures simple_radial)",
+        help="the lens model (auto: simple_radial, one term)",
     )
     parser.add_argument(
         "--matching",

@@ -27,6 +27,7 @@ _BLOCKS = 8
 # what COLMAP's defaults (16 degrees, 100 and 30 inliers, a quarter of the matches, 1.5 degrees) refuse.
 PATIENT = {
     "init_min_tri_angle": 4.0,
+    "init_max_forward_motion": 1.0,
     "init_min_num_inliers": 50,
     "abs_pose_min_num_inliers": 15,
     "abs_pose_min_inlier_ratio": 0.12,
@@ -34,6 +35,9 @@ PATIENT = {
     "max_reg_trials": 10,
 }
 PATIENT_TRIANGULATION_ANGLE = 0.7
+
+# A rig of few cameras is a model too; COLMAP's default asks for 10 pictures.
+PATIENT_MODEL_SIZE = 3
 
 
 def features(job: dict[str, Any]) -> None:
@@ -97,11 +101,12 @@ def mapping(job: dict[str, Any]) -> None:
     options = pycolmap.IncrementalPipelineOptions()
     options.num_threads = job["threads"]
     options.random_seed = SEED
-    options.min_model_size = 3
     if job["patient"]:
+        options.min_model_size = PATIENT_MODEL_SIZE
         for name, value in PATIENT.items():
             setattr(options.mapper, name, value)
         options.triangulation.min_angle = PATIENT_TRIANGULATION_ANGLE
+        options.triangulation.ignore_two_view_tracks = False
     placed = 2  # the initial pair
 
     def tell() -> None:
