@@ -24,7 +24,7 @@ LENSES = (
     ("opencv_fisheye", "Fisheye", "A fisheye lens with four terms"),
 )
 INTRINSICS = (
-    ("auto", "Automatic", "One lens for photos and for a moving video, one a camera for several cameras"),
+    ("auto", "Automatic", "Shared where all pictures have one size, but for several moving cameras"),
     ("shared", "Shared", "All pictures were taken with one lens and zoom"),
     ("separate", "Separate", "Each photo or camera has a lens and zoom of its own"),
 )

@@ -32,7 +32,8 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--intrinsics",
         choices=("auto", "shared", "separate"),
-        help="one lens for all pictures, or one a camera (auto: shared but for several cameras)",
+        help="one lens and zoom for all pictures, or one a camera (auto: shared where all have one size, but "
+        "for several moving cameras)",
     )
     parser.add_argument(
         "--lens",

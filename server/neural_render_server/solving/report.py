@@ -16,8 +16,9 @@ ENOUGH_MATCHES = 30
 # stay well below.
 LARGEST_ERROR, LARGEST_PART = 1.0, 1.5e-3
 
-# A placed camera with fewer points, or less of its picture covered, is weakly held.
-FEW_POINTS, LITTLE_COVERAGE = 50, 0.15
+# A placed camera with fewer points, less of its picture covered, or an error so many times the others', is
+# weakly held: on `lund` the one photo that was placed wrong had 2.2 times their error.
+FEW_POINTS, LITTLE_COVERAGE, MUCH_ERROR = 50, 0.15, 2.0
 
 _NAMES_LISTED = 6
 
@@ -76,13 +77,15 @@ def make_report(
     weak = [
         shown(picture.name)
         for picture in best.pictures
-        if picture.observations < FEW_POINTS or picture.coverage < LITTLE_COVERAGE
+        if picture.observations < FEW_POINTS
+        or picture.coverage < LITTLE_COVERAGE
+        or picture.error > MUCH_ERROR * best.error
     ]
     if weak:
         verb = "is" if len(weak) == 1 else "are"
         warnings.append(
-            f"{listed(weak)} {verb} only weakly held: few points, or in one corner of the picture; "
-            "check the pose by eye."
+            f"{listed(weak)} {verb} only weakly held (few points, in one corner, or that fit "
+            "badly); check the pose by eye."
         )
     return SolveReport(
         registered=tuple(name for name in names if name in joined),

@@ -217,7 +217,7 @@ class _Work:
         """COLMAP's camera mode and model for these pictures."""
         asked = self.options.intrinsics
         sizes = {image_header(pictures.folder / name)[:2] for name in pictures.names}
-        is_shared = asked == "shared" or (asked == "auto" and footage.kind != "fixed" and len(sizes) == 1)
+        is_shared = asked == "shared" or (asked == "auto" and len(sizes) == 1)
         if is_shared and len(sizes) > 1:
             raise SolveError(
                 f"{footage.path}: the pictures have {len(sizes)} sizes, so they cannot share one lens; "

@@ -151,6 +151,9 @@ def test_the_report_tells_groups_apart_weak_cameras_and_large_errors() -> None:
     assert "3.00 px" in make_report([solved("a", "b", error=3.0)], ["a", "b"], {}, "photo").warnings[0]
     weak = make_report([solved("a", "b", observations=20)], ["a", "b"], {}, "photo").warnings
     assert "a, b are only weakly held" in weak[0]
+    wrong = solved(*names)
+    wrong = replace(wrong, pictures=(*wrong.pictures[:-1], replace(wrong.pictures[-1], error=1.2)))
+    assert make_report([wrong], names, {}, "photo").warnings[0].startswith("7 is only weakly held")
     assert make_report([solved(*names)], names, {}, "photo").warnings == ()
 
 
