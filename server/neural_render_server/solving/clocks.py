@@ -34,17 +34,17 @@ def settle(count: int, delays: Mapping[tuple[int, int], tuple[float, float]]) ->
     """
     tied = _tied(count, delays)
     rows, values, weights = [], [], []
-    for (a, b), (delay, weight) in delays.items():
+    for (a, b), (delay, likeness) in delays.items():
         if a in tied and b in tied:
             row = np.zeros(count)
             row[a], row[b] = -1.0, 1.0
             rows.append(row)
             values.append(delay)
-            weights.append(weight)
+            weights.append(likeness)
     if not rows:
         return Clocks(np.zeros(count), np.full(count, np.nan))
     system, wanted, weight = np.array(rows), np.array(values), np.array(weights)
-    off = np.ones(len(wanted))
+    off: FloatArray = np.ones(len(wanted))
     for _ in range(_ROUNDS):
         root = np.sqrt(weight / np.maximum(np.abs(off), _SMALLEST))
         offsets = np.linalg.lstsq(system * root[:, None], wanted * root, rcond=None)[0]

@@ -77,7 +77,7 @@ def _look(method: Method, frames: Frames, index: int, pixels: float) -> _Seen:
         usable *= alpha == 255
     usable *= ((filmed > CLIPPED_BELOW) & (filmed < CLIPPED_ABOVE)).all(axis=-1)
     size = (small.width, small.height)
-    frame = method.render(small, float(frames.times[frames.timestep_indices[index]]))
+    frame = method.render(small, float(frames.view_times[index]))
     usable = cv2.resize(usable, size, interpolation=cv2.INTER_AREA)
     usable = np.asarray((usable > 0.999) & (frame.opacity > OPAQUE), dtype=np.float32)
     return _Seen(number, small, cv2.resize(filmed, size, interpolation=cv2.INTER_AREA), frame.depth, usable)
