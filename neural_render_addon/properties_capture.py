@@ -127,7 +127,7 @@ class CaptureProperties(bpy.types.PropertyGroup):
     )
     every_nth_test: IntProperty(name="N", description="Hold out every n-th camera", default=8, min=2)
     keep_frames: BoolProperty(
-        name="Keep Rendered Frames",
+        name="Keep Rendered",
         description="Do not render again the pictures of this size that are already in the folder",
     )
     folder: StringProperty(

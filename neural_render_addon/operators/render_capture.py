@@ -43,7 +43,7 @@ class NEURALRENDER_OT_render_capture(BlenderWorkOperator, bpy.types.Operator):
             if len(self.views) < plan.count:
                 self.check_stopped(
                     f"Render Capture was cancelled; {len(self.views)} of {plan.count} pictures are kept, and "
-                    "Keep Rendered Frames goes on from there"
+                    "Keep Rendered goes on from there"
                 )
             yield rendering * len(self.views) / plan.count
         if plan.is_n3dv:

@@ -71,7 +71,6 @@ def render_and_cancel() -> Steps:
 def steps() -> Steps:
     driver.enable_addon()
     yield from pause()
-    bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "captures.blend"))  # which closes the splash
     bpy.ops.mesh.primitive_monkey_add()
     assert invoke(bpy.ops.neural_render.add_rig, shape="ARC", count=5) == {"FINISHED"}
     rig = bpy.context.scene.neural_render.capture.rig
