@@ -198,17 +198,3 @@ def to_capture(camera_matrix: Any, field_matrix: Any, field_name: str) -> Matrix
     matrix[:3, :3] /= lengths
     matrix[3] = (0.0, 0.0, 0.0, 1.0)
     return matrix
-
-
-def box_in_capture(corners: Any, object_matrix: Any, field_matrix: Any) -> tuple[list[float], list[float]]:
-    """Minimum and maximum corner, in capture coordinates, of an object's bounding box.
-
-    ``corners`` (8, 3) are in the object's own space. The answer is axis-aligned in capture
-    coordinates, so a rotated object gives the box around it.
-    """
-    local = np.hstack([np.array(corners, dtype=np.float64), np.ones((len(corners), 1))])
-    to_field = np.linalg.inv(np.array(field_matrix, dtype=np.float64)) @ np.array(
-        object_matrix, dtype=np.float64
-    )
-    inside = (local @ to_field.T)[:, :3]
-    return inside.min(axis=0).tolist(), inside.max(axis=0).tolist()

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import requests
 
 from .errors import ApiMismatch, ServerError, ServerUnreachable, WrongToken
-from .messages import CaptureInfo, Event, Health, Job, MethodInfo, RenderedPlanes
+from .messages import CacheUse, CaptureInfo, Event, Health, Job, MethodInfo, RenderedPlanes
 
 API_VERSION = 1
 
@@ -142,10 +142,13 @@ class Client:
         time: float,
         passes: tuple[str, ...] = ("combined", "depth"),
         dtype: str = "float16",
-        crop: dict[str, list[float]] | None = None,
         background: str = "transparent",
+        samples: int = 1,
     ) -> RenderedPlanes:
-        """Render one frame at once; ``camera`` is an entry of a camera file, ``time`` in seconds."""
+        """Render one frame at once; ``camera`` is an entry of a camera file, ``time`` in seconds.
+
+        ``samples`` pictures are averaged where the camera has a lens or a shutter.
+        """
         body: dict[str, Any] = {
             "scene": scene,
             "camera": camera,
@@ -154,9 +157,8 @@ class Client:
             "format": "raw",
             "dtype": dtype,
             "background": background,
+            "samples": samples,
         }
-        if crop is not None:
-            body["crop"] = crop
         response = self._request("POST", "/render", body, stream=True)
         try:
             # In one piece: ``response.content`` gathers megabytes 10 KB at a time, which takes longer
@@ -165,6 +167,14 @@ class Client:
         except requests.exceptions.RequestException as error:
             raise self._lost() from error
         return RenderedPlanes.from_bytes(content, response.headers)
+
+    def cache_use(self) -> CacheUse:
+        """The finished frames that the server keeps."""
+        return CacheUse.from_json(self._json("GET", "/cache"))
+
+    def clear_cache(self) -> CacheUse:
+        """Remove them all; returns what there was."""
+        return CacheUse.from_json(self._json("DELETE", "/cache"))
 
     def register_client(self, pid: int) -> None:
         """Ask the server to stay while the process ``pid`` lives."""

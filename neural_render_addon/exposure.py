@@ -24,9 +24,11 @@ Entry = dict[str, Any]
 
 
 def lens_entry(
-    camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, field: bpy.types.Object
+    camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, field: bpy.types.Object | None = None
 ) -> Entry | None:
-    """The camera entry's ``lens`` in capture units, or None where the camera has no depth of field.
+    """The camera entry's ``lens``, or None where the camera has no depth of field.
+
+    In capture units of ``field``; in scene units without one.
 
     Raises:
         CameraError: the focus lies in the camera, or the field's scale is not uniform.
@@ -38,7 +40,9 @@ def lens_entry(
     distance = focus_distance(evaluated, depsgraph)
     if not distance > 0.0:
         raise CameraError(f"Camera {camera.name!r} is focused at distance 0; move its focus object away")
-    scale = uniform_scale(field.evaluated_get(depsgraph).matrix_world, field.name)
+    scale = 1.0
+    if field is not None:
+        scale = uniform_scale(field.evaluated_get(depsgraph).matrix_world, field.name)
     radius = data.lens * 1e-3 / (2.0 * max(data.dof.aperture_fstop, 1e-5))
     return {
         "aperture_radius": radius / scale,
@@ -63,7 +67,7 @@ def focus_distance(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> 
     return float(abs((place - camera.matrix_world.translation).dot(forward.normalized())))
 
 
-def shutter_times(render: bpy.types.RenderSettings, frame: int) -> list[float]:
+def shutter_times(render: bpy.types.RenderSettings, frame: float) -> list[float]:
     """The scene frames at which the shutter's moments lie, from open to close."""
     share = {"START": 0.0, "CENTER": -0.5, "END": -1.0}[render.motion_blur_position]
     opens = frame + share * render.motion_blur_shutter

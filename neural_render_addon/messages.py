@@ -220,3 +220,16 @@ class RenderedPlanes:
             planes[name] = np.frombuffer(content, dtype, count, offset).reshape(height, width, int(channels))
             offset += count * dtype.itemsize
         return RenderedPlanes(planes, float(headers.get("X-Neural-Render-Seconds") or 0.0))
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """The frames that the server keeps, in the folder ``path`` on its machine."""
+
+    path: str
+    bytes: int
+    frames: int
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> CacheUse:
+        return CacheUse(str(data["path"]), int(data["bytes"]), int(data["frames"]))

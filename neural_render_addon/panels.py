@@ -181,9 +181,10 @@ class NEURALRENDER_PT_render(NeuralRenderPanel, bpy.types.Panel):
         column.prop(settings, "use_depth")
         column.prop(settings, "background")
         column.prop(settings, "samples")
-        column.prop(settings, "crop")
         column.prop(settings, "folder")
-        column.prop(settings, "keep_frames")
+        row = column.row(align=True)
+        row.prop(settings, "keep_frames")
+        row.operator("neural_render.clear_cache", text="", icon="TRASH")
         if is_running:
             layout.operator("neural_render.render_cancel", text="Cancel", icon="CANCEL")
         else:

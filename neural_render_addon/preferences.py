@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, IntProperty, StringProperty
+from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from .install import InstallSettings
 from .pip_command import PackageSource
@@ -57,6 +57,17 @@ class NeuralRenderPreferences(bpy.types.AddonPreferences):
         description="Where the server keeps its jobs and its address; empty is the user data folder",
         subtype="DIR_PATH",
     )
+    cache_gigabytes: FloatProperty(
+        name="Frame Cache",
+        description=(
+            "Gigabytes of rendered frames that the server keeps, so that Render Frames renders only those "
+            "whose camera, time, field or settings have changed; 0 keeps none"
+        ),
+        default=2.0,
+        min=0.0,
+        soft_max=100.0,
+        precision=1,
+    )
     interpreter: StringProperty(
         name="Python for Install",
         description=(
@@ -92,6 +103,9 @@ class NeuralRenderPreferences(bpy.types.AddonPreferences):
         column = layout.column(heading="Server")
         for name in ("environment", "host", "port", "token", "certificate", "state_dir"):
             column.prop(self, name)
+        row = layout.row(align=True)
+        row.prop(self, "cache_gigabytes", text="Frame Cache (GB)")
+        row.operator("neural_render.clear_cache", text="", icon="TRASH")
         column = layout.column(heading="Install")
         for name in ("interpreter", "wheels", "torch", "pip_options"):
             column.prop(self, name)

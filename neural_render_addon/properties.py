@@ -16,6 +16,8 @@ from bpy.props import (
 )
 
 from . import method_choices, properties_capture, properties_light
+from .properties_edit import CLASSES as EDIT_CLASSES
+from .properties_edit import EditProperties, tag_owner, tag_passes
 from .timing import FieldTiming, TimeMapping
 
 TIME_MAPPINGS = (
@@ -59,15 +61,6 @@ RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
 def is_field(_owner: object, candidate: bpy.types.Object) -> bool:
     """Whether an object carries a radiance field."""
     return bool(candidate.neural_render.is_field)
-
-
-def has_volume(_owner: object, candidate: bpy.types.Object) -> bool:
-    return candidate.type in {"MESH", "EMPTY"} and not candidate.neural_render.is_field
-
-
-def tag_owner(group: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
-    """Let Blender know that the object has changed: it does not watch an add-on's properties."""
-    group.id_data.update_tag()
 
 
 class FieldProperties(bpy.types.PropertyGroup):
@@ -148,6 +141,9 @@ class FieldProperties(bpy.types.PropertyGroup):
     )
     render_start: IntProperty(name="First Frame", description="First scene frame that was rendered")
     render_end: IntProperty(name="Last Frame", description="Last scene frame that was rendered")
+    edit: PointerProperty(
+        type=EditProperties, name="Edit", description="What of the field is rendered, and how bright"
+    )
 
     @property
     def timing(self) -> FieldTiming:
@@ -298,15 +294,12 @@ class RenderProperties(bpy.types.PropertyGroup):
     frame_start: IntProperty(name="Start", description="First scene frame to render", default=1)
     frame_end: IntProperty(name="End", description="Last scene frame to render", default=24)
     frame_step: IntProperty(name="Step", description="Render every n-th frame", default=1, min=1)
-    crop: PointerProperty(
-        name="Crop Volume",
+    use_mattes: BoolProperty(
+        name="Mattes of Crop Objects",
         description=(
-            "Render only what lies in this object's bounding box, taken along the axes of the capture; "
-            "gives the subject a clean alpha"
+            "Write a matte for each crop object that does not remove: how much of a pixel's alpha lies in it"
         ),
-        type=bpy.types.Object,
-        poll=has_volume,
-        update=tag_owner,
+        update=tag_passes,
     )
     background: EnumProperty(
         name="Background",
@@ -406,6 +399,7 @@ class WindowManagerProperties(bpy.types.PropertyGroup):
 CLASSES = (
     *properties_capture.CLASSES,
     *properties_light.CLASSES,
+    *EDIT_CLASSES,
     FieldProperties,
     TrainProperties,
     RenderProperties,

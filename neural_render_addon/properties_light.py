@@ -47,7 +47,7 @@ class ProxyProperties(bpy.types.PropertyGroup):
     resolution: IntProperty(
         name="Resolution",
         description=(
-            "Voxels along the longest side of what the cameras see, or of the render's Crop Volume; twice as "
+            "Voxels along the longest side of what the cameras see, or its crop objects keep; twice as "
             "many show details half as large, and take eight times the memory"
         ),
         default=128,

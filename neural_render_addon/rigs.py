@@ -15,6 +15,7 @@ import numpy as np
 from .camera import evaluated_projection, render_size, to_capture, uniform_scale
 from .errors import CameraError
 from .exposure import lens_entry, shutter_entry
+from .field_edit import sample_edit
 from .fields import field_seconds
 from .jobs import write_atomically
 from .timing import scene_fps
@@ -29,8 +30,8 @@ class RigSampling:
     ``cameras`` empty means the scene's camera, which markers may switch from frame to frame. Without
     a ``field`` the file is in scene coordinates and its time runs from the first frame. ``prefix``
     comes before the frame number in each entry's name; several cameras add their own. ``more`` tells
-    what else goes into the entries of the frame that the scene is at. ``with_blur`` adds the cameras'
-    lenses and the scene's shutter, which need a field.
+    what else goes into the entries of the frame that the scene is at. ``with_look`` adds the cameras'
+    lenses, the scene's shutter, and the field's crop, exposure and white balance; they need a field.
     """
 
     frames: Sequence[int]
@@ -38,7 +39,7 @@ class RigSampling:
     field: bpy.types.Object | None = None
     prefix: str = ""
     more: Callable[[bpy.types.Context, int], dict[str, Any]] | None = None
-    with_blur: bool = False
+    with_look: bool = False
     entries: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def steps(self, context: bpy.types.Context) -> Iterator[float]:
@@ -83,8 +84,9 @@ class RigSampling:
             entry.update(name=name, camera=camera.name)
             if self.more is not None:
                 entry.update(self.more(context, frame))
-            if self.with_blur and self.field is not None:
+            if self.with_look and self.field is not None:
                 depsgraph = context.evaluated_depsgraph_get()
+                entry.update(sample_edit(self.field.evaluated_get(depsgraph), scene, depsgraph).entry())
                 blur = {
                     "lens": lens_entry(camera, depsgraph, self.field),
                     "shutter": shutter_entry(scene, frame, partial(self._entry, context, camera, frame)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import bpy
 
 from ..errors import AddonError
-from .final import render_final
+from ..field_edit import matte_names
+from .final import matte_pass, render_final
 from .viewport import Viewport, stop_all
 
 IDNAME = "NEURAL_RENDER"
@@ -34,6 +35,9 @@ class NeuralRenderEngine(bpy.types.RenderEngine):
         for name, channels, names, kind, switch in PASSES:
             if not switch or getattr(renderlayer, switch):
                 self.register_pass(scene, renderlayer, name, channels, names, kind)
+        if scene is not None and scene.neural_render.render.use_mattes:
+            for name in matte_names(scene):
+                self.register_pass(scene, renderlayer, matte_pass(name), 1, "X", "VALUE")
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         try:

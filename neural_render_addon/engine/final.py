@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import bpy
@@ -13,11 +15,13 @@ import numpy.typing as npt
 from .. import server_process
 from ..camera import evaluated_projection, render_border
 from ..errors import AddonError, CameraError
+from ..exposure import lens_entry, shutter_times
 from ..jobs import Failed, Finished, Progress, Task
 from ..preferences import server_settings
 from ..projections import Projection
 from ..server_process import ServerSettings
 from . import passes
+from .blur import Blur, shutter_views
 from .passes import FloatArray, Layer, Merged, Picture
 from .pictures import PictureSource
 from .views import View, look, sample_fields
@@ -38,19 +42,24 @@ def render_final(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph)
     layer = depsgraph.view_layer
     motion = sample_motion(engine, depsgraph) if layer.use_pass_vector else None
     settings = server_settings(bpy.context)
-    task = Task("final", lambda emit, stopped: _work(settings, view, emit, stopped))
+    with_mattes = depsgraph.scene.original.neural_render.render.use_mattes
+    blur = sample_blur(engine, depsgraph)
+    task = Task("final", lambda emit, stopped: _work(settings, view, with_mattes, blur, emit, stopped))
     task.start()
     pictures = wait(engine, task)
     if pictures is None:
         return
     merged = passes.merge(pictures)
-    fill = {
+    fill: dict[str, Callable[[], Picture]] = {
         "Combined": lambda: merged.combined,
         "Depth": lambda: merged.depth[..., None],
         "Mist": lambda: mist_pass(depsgraph.scene.world, merged, view),
         "Normal": lambda: passes.normals(merged.depth, view.projection, np.array(view.camera_to_world)),
         "Vector": lambda: motion_pass(pictures, merged, view, motion),
     }
+    for name, matte in merged.mattes.items():
+        fill[matte_pass(name)] = partial(np.expand_dims, matte, -1)
+        engine.add_pass(matte_pass(name), 1, "X", layer=layer.name)
     write_result(engine, layer.name, view.projection, fill)
 
 
@@ -82,8 +91,36 @@ def sample_motion(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph
         engine.frame_set(frame, subframe)
 
 
+def sample_blur(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> Blur:
+    """The camera's lens and what is seen while the shutter is open; the frame is set back.
+
+    Raises:
+        CameraError: the camera is focused at itself.
+    """
+    scene = depsgraph.scene
+    lens = lens_entry(engine.camera_override or scene.camera, depsgraph)
+    shutter: tuple[View, ...] = ()
+    if scene.render.use_motion_blur and scene.render.motion_blur_shutter > 0.0:
+        frame, subframe = scene.frame_current, scene.frame_subframe
+
+        def see(time: float) -> View:
+            engine.frame_set(math.floor(time), time - math.floor(time))
+            return camera_view(engine, depsgraph)
+
+        try:
+            shutter = shutter_views(shutter_times(scene.render, frame + subframe), see)
+        finally:
+            engine.frame_set(frame, subframe)
+    return Blur(lens, shutter, scene.original.neural_render.render.samples)
+
+
 def _work(
-    settings: ServerSettings, view: View, emit: Callable[[Any], None], stopped: Callable[[], bool]
+    settings: ServerSettings,
+    view: View,
+    with_mattes: bool,
+    blur: Blur,
+    emit: Callable[[Any], None],
+    stopped: Callable[[], bool],
 ) -> list[Layer]:
     client = server_process.connect(settings).client
     source = _sources.get(settings)
@@ -92,8 +129,18 @@ def _work(
         source = _sources[settings] = PictureSource(client)
     source.client = client
     return source.render(
-        view, "float32", stopped, lambda fraction: emit(Progress(fraction, None, "Rendering"))
+        view,
+        "float32",
+        stopped,
+        lambda fraction: emit(Progress(fraction, None, "Rendering")),
+        with_mattes=with_mattes,
+        blur=blur,
     )
+
+
+def matte_pass(name: str) -> str:
+    """The pass of a crop object's matte; Blender takes a full stop as the end of a layer's name."""
+    return f"Matte {name}".replace(".", "_")
 
 
 def wait(engine: bpy.types.RenderEngine, task: Task) -> list[Layer] | None:

@@ -40,7 +40,15 @@ class NEURALRENDER_PT_engine(EnginePanel, bpy.types.Panel):
         layout = self.split_layout()
         settings = context.scene.neural_render.render
         layout.prop(settings, "background")
-        layout.prop(settings, "crop")
+        layout.prop(settings, "use_mattes")
+        render = context.scene.render
+        column = layout.column(heading="Motion Blur")
+        column.prop(render, "use_motion_blur", text="")
+        shutter = column.column()
+        shutter.active = render.use_motion_blur
+        shutter.prop(render, "motion_blur_position", text="Position")
+        shutter.prop(render, "motion_blur_shutter", text="Shutter")
+        layout.prop(settings, "samples")
 
 
 class NEURALRENDER_PT_passes(EnginePanel, bpy.types.Panel):

@@ -5,8 +5,8 @@ Pictures are (height, width, channels), rows from the top, float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,13 @@ NO_DEPTH = 1e9
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One field's premultiplied ``combined`` (H, W, 4) and ``depth`` (H, W) in scene units."""
+    """One field's premultiplied ``combined`` (H, W, 4), ``depth`` (H, W) in scene units, and by name its
+    ``mattes`` (H, W): what of its alpha lies in a crop object.
+    """
 
     combined: Picture
     depth: Picture
+    mattes: Mapping[str, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class Merged:
     combined: Picture
     depth: Picture
     nearest: npt.NDArray[np.intp]
+    mattes: Mapping[str, Picture] = field(default_factory=dict)
 
 
 def merge(layers: Sequence[Layer]) -> Merged:
@@ -45,15 +49,22 @@ def merge(layers: Sequence[Layer]) -> Merged:
     depth that they have there, not mixed along the ray.
     """
     if len(layers) == 1:
-        return Merged(layers[0].combined, layers[0].depth, np.zeros(layers[0].depth.shape, dtype=np.intp))
+        only = layers[0]
+        return Merged(only.combined, only.depth, np.zeros(only.depth.shape, dtype=np.intp), only.mattes)
     depths = np.stack([layer.depth for layer in layers])
     order = np.argsort(depths, axis=0, kind="stable")
     colors = np.stack([layer.combined for layer in layers])
     combined = np.zeros_like(colors[0])
+    through = np.zeros_like(depths)  # what is seen of each layer
     for place in order:
+        np.put_along_axis(through, place[None], 1.0 - combined[None, ..., 3], axis=0)
         here = np.take_along_axis(colors, place[None, :, :, None], axis=0)[0]
         combined += (1.0 - combined[..., 3:]) * here
-    return Merged(combined, np.take_along_axis(depths, order[:1], axis=0)[0], order[0])
+    mattes: dict[str, Picture] = {}
+    for layer, seen in zip(layers, through, strict=True):
+        for name, matte in layer.mattes.items():
+            mattes[name] = mattes.get(name, np.float32(0.0)) + seen * matte
+    return Merged(combined, np.take_along_axis(depths, order[:1], axis=0)[0], order[0], mattes)
 
 
 def mist(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..camera import box_in_capture, to_capture, uniform_scale
+from ..camera import to_capture, uniform_scale
 from ..errors import AddonError
-from ..fields import field_seconds, volume_corners
+from ..field_edit import FieldEdit, sample_edit
+from ..fields import field_seconds
 from ..projections import Projection
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 # Nested tuples rather than arrays: two views are the same if they are equal.
 Matrix = tuple[tuple[float, ...], ...]
-Box = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class FieldView:
     """One trained field as a camera sees it.
 
     ``camera_to_capture`` (4, 4) has OpenGL axes; ``seconds`` is the moment of the capture, ``scale``
-    scene units a capture unit, ``crop`` a box in capture coordinates.
+    scene units a capture unit.
     """
 
     scene_path: str
     camera_to_capture: Matrix
     seconds: float
     scale: float
-    crop: Box | None
+    edit: FieldEdit
     background: str
 
 
@@ -60,7 +60,7 @@ class PlacedField:
     scene_path: str
     matrix: Matrix
     seconds: float
-    crop: Box | None
+    edit: FieldEdit
     background: str
 
 
@@ -69,7 +69,7 @@ def sample_fields(depsgraph: bpy.types.Depsgraph) -> tuple[PlacedField, ...]:
 
     Raises:
         CameraError: a field's scale is not uniform.
-        AddonError: no trained field is visible.
+        AddonError: no trained field is visible, or a crop object has a scale of 0.
     """
     from bpy.path import abspath
 
@@ -84,16 +84,12 @@ def sample_fields(depsgraph: bpy.types.Depsgraph) -> tuple[PlacedField, ...]:
     # What was learned behind one field would hide the others.
     background = settings.background if len(fields) == 1 else "transparent"
     placed = []
-    for field, matrix in fields:
+    for field, matrix in fields:  # an instance is cut as its field is
         uniform_scale(matrix, field.name)
-        crop = None
-        if settings.crop is not None:
-            volume = settings.crop.evaluated_get(depsgraph)
-            low, high = box_in_capture(volume_corners(volume), volume.matrix_world, matrix)
-            crop = tuple(low), tuple(high)
+        edit = sample_edit(field, scene, depsgraph)
         path = abspath(field.neural_render.scene_path)
         seconds = field_seconds(field, scene)
-        placed.append(PlacedField(field.name, path, as_tuples(matrix), seconds, crop, background))
+        placed.append(PlacedField(field.name, path, as_tuples(matrix), seconds, edit, background))
     return tuple(placed)
 
 
@@ -109,7 +105,7 @@ def look(fields: tuple[PlacedField, ...], projection: Projection, camera_to_worl
             camera_to_capture=as_tuples(to_capture(camera_to_world, field.matrix, field.name)),
             seconds=field.seconds,
             scale=uniform_scale(field.matrix, field.name),
-            crop=field.crop,
+            edit=field.edit,
             background=field.background,
         )
         for field in fields

@@ -9,8 +9,8 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..camera import box_in_capture
-from ..fields import chosen_field, field_named, field_seconds, file_stem, trained_scene, volume_corners
+from ..field_edit import sample_edit
+from ..fields import chosen_field, field_named, field_seconds, file_stem, trained_scene
 from ..jobs import Emit, JobStarted, follow_job
 from ..preferences import server_settings
 from ..proxy import make_proxy, read_triangles, set_collision, set_role
@@ -53,7 +53,8 @@ class NEURALRENDER_OT_make_proxy(TaskOperator, bpy.types.Operator):
 
     def prepare(self, context: bpy.types.Context) -> Work:
         field = field_named(self.field_name)
-        settings, crop = context.scene.neural_render.proxy, context.scene.neural_render.render.crop
+        settings, depsgraph = context.scene.neural_render.proxy, context.evaluated_depsgraph_get()
+        edit = sample_edit(field.evaluated_get(depsgraph), context.scene, depsgraph)
         self.file = Path(bpy.app.tempdir) / f"{file_stem(self.field_name)}_proxy.ply"
         params: dict[str, Any] = {
             "scene": self.scene_path,
@@ -62,9 +63,8 @@ class NEURALRENDER_OT_make_proxy(TaskOperator, bpy.types.Operator):
             "combine": "always" if settings.moment == "ALWAYS" else "any",
             "resolution": settings.resolution,
         }
-        if crop is not None:
-            low, high = box_in_capture(volume_corners(crop), crop.matrix_world, field.matrix_world)
-            params["crop"] = {"min": low, "max": high}
+        if edit.crop:
+            params["crop"] = edit.entry()["crop"]
         server = server_settings(context)
 
         def work(emit: Emit, stopped: Stopped) -> Any:

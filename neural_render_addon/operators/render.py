@@ -8,12 +8,13 @@ from typing import Any
 
 import bpy
 
-from ..camera import box_in_capture
 from ..cg_depth import SplitDepths
 from ..errors import AddonError
-from ..fields import chosen_field, field_named, file_stem, output_folder, trained_scene, volume_corners
+from ..field_edit import crop_objects
+from ..fields import chosen_field, field_named, file_stem, output_folder, trained_scene
 from ..jobs import Emit, FrameDone, JobStarted, Message, follow_job
-from ..preferences import server_settings
+from ..messages import CacheUse
+from ..preferences import preferences, server_settings
 from ..rigs import RigSampling
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 from .train import JobControl
@@ -34,7 +35,7 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
         self.prefix = f"{file_stem(field.name)}_"
         self.frames = frame_range(context)
         self.done: list[int] = []
-        self.rig = RigSampling(self.frames, (), field, self.prefix, with_blur=True)
+        self.rig = RigSampling(self.frames, (), field, self.prefix, with_look=True)
         if context.scene.neural_render.render.use_depth_layers:
             self.rig.more = SplitDepths(context.scene, self.frames, field).entry
         return self.rig.steps(context)
@@ -48,16 +49,12 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
             "cameras": self.rig.camera_file(context.scene),
             "out": str(self.folder),
             "format": "exr",
-            "passes": wanted_passes(settings),
+            "passes": wanted_passes(context.scene, field),
             "background": settings.background,
             "overwrite": not settings.keep_frames,
             "samples": settings.samples,
+            "cache_gigabytes": preferences(context).cache_gigabytes,
         }
-        if settings.crop is not None:
-            minimum, maximum = box_in_capture(
-                volume_corners(settings.crop), settings.crop.matrix_world, field.matrix_world
-            )
-            params["crop"] = {"min": minimum, "max": maximum}
         server = server_settings(context)
 
         def work(emit: Emit, stopped: Stopped) -> dict[str, Any]:
@@ -75,9 +72,7 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> None:
         self.done = list(self.frames)
         self._remember()
-        self.report(
-            {"INFO"}, f"{result['rendered']} frames rendered, {result['kept']} kept, in {self.folder}"
-        )
+        self.report({"INFO"}, f"{counted(result)}, in {self.folder}")
 
     def finish_early(self, _context: bpy.types.Context) -> None:
         self._remember()
@@ -93,6 +88,33 @@ class NEURALRENDER_OT_render_frames(TaskOperator, bpy.types.Operator):
         properties.render_start, properties.render_end = min(self.done), max(self.done)
 
 
+def counted(result: dict[str, Any]) -> str:
+    """A render job's frames in words: ``12 frames rendered, 36 from the cache``."""
+    words = [f"{result['rendered']} frames rendered"]
+    if result["cached"]:
+        words.append(f"{result['cached']} from the cache")
+    if result["kept"]:
+        words.append(f"{result['kept']} kept")
+    return ", ".join(words)
+
+
+class NEURALRENDER_OT_clear_cache(TaskOperator, bpy.types.Operator):
+    """Remove the finished frames that the server keeps to take them again; those in your folders stay"""
+
+    bl_idname = "neural_render.clear_cache"
+    bl_label = "Clear Cache"
+    task_name = "cache"
+
+    def prepare(self, context: bpy.types.Context) -> Work:
+        server = server_settings(context)
+        return lambda emit, stopped: connect_and_tell(server, emit).client.clear_cache()
+
+    def finish(self, _context: bpy.types.Context, cleared: CacheUse) -> None:
+        self.report(
+            {"INFO"}, f"{cleared.frames} frames removed from the cache ({cleared.bytes / 1e6:.1f} MB)"
+        )
+
+
 class NEURALRENDER_OT_render_cancel(JobControl, bpy.types.Operator):
     """Cancel the rendering; finished frames are kept"""
 
@@ -101,9 +123,12 @@ class NEURALRENDER_OT_render_cancel(JobControl, bpy.types.Operator):
     task_name, watched, call = "render_cancel", "render", "cancel"
 
 
-def wanted_passes(settings: bpy.types.PropertyGroup) -> list[str]:
+def wanted_passes(scene: bpy.types.Scene, field: bpy.types.Object) -> list[str]:
     """The passes to render; layers need the depth too, for where shadows fall on them."""
+    settings = scene.neural_render.render
     passes = ["combined"]
+    if settings.use_mattes and any(item.role != "REMOVE" for item in crop_objects(field, scene)):
+        passes.append("mattes")
     if settings.use_depth or settings.use_depth_layers:
         passes.append("depth")
     return [*passes, "front", "behind"] if settings.use_depth_layers else passes
@@ -126,4 +151,4 @@ def frame_range(context: bpy.types.Context) -> range:
     return range(first, last + 1, settings.frame_step)
 
 
-CLASSES = (NEURALRENDER_OT_render_frames, NEURALRENDER_OT_render_cancel)
+CLASSES = (NEURALRENDER_OT_render_frames, NEURALRENDER_OT_clear_cache, NEURALRENDER_OT_render_cancel)

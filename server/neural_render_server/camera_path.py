@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .cameras import Camera, camera_from_json, is_finite_number
+from .crop import Crop
 from .errors import CameraFileError
 from .files import read_json
+from .grade import Grade
 from .optics import Lens, Moment
 from .split_depth import SplitDepth
 
@@ -19,7 +21,8 @@ class PathFrame:
     """A camera at a time (seconds from the capture's start); ``name`` is the output file's stem.
 
     ``split_depth`` is the depth that the passes front and behind are split at. ``lens`` blurs what is out of
-    focus; ``shutter``, the moments from open to close, evenly apart, blurs what moves.
+    focus; ``shutter``, the moments from open to close, evenly apart, blurs what moves. ``crop`` is what of
+    the field is rendered, ``grade`` its exposure and white balance.
     """
 
     camera: Camera
@@ -28,6 +31,8 @@ class PathFrame:
     split_depth: SplitDepth | None = None
     lens: Lens | None = None
     shutter: tuple[Moment, ...] = ()
+    crop: Crop | None = None
+    grade: Grade | None = None
 
     @staticmethod
     def from_json(
@@ -37,7 +42,7 @@ class PathFrame:
 
         Raises:
             CameraFileError: its camera, time or shutter is no good.
-            OptionError: its ``split_depth`` or ``lens`` is not understood.
+            OptionError: its ``split_depth``, ``lens``, ``crop`` or ``grade`` is not understood.
         """
         camera = camera_from_json(entry, shared, where)
         return PathFrame(
@@ -47,6 +52,8 @@ class PathFrame:
             SplitDepth.from_json(entry.get("split_depth"), where),
             Lens.from_json(entry.get("lens"), where),
             shutter_from_json(entry.get("shutter"), entry, shared, where),
+            Crop.from_json(entry.get("crop"), where),
+            Grade.from_json(entry.get("grade"), where),
         )
 
 
@@ -104,7 +111,7 @@ class CameraPath:
 
         Raises:
             CameraFileError: it is not a camera file, or a frame is unusable, or two share a name.
-            OptionError: a frame's ``split_depth`` or ``lens`` is not understood.
+            OptionError: a frame's ``split_depth``, ``lens``, ``crop`` or ``grade`` is not understood.
         """
         if not isinstance(data, dict) or not isinstance(data.get("frames"), list):
             raise CameraFileError(f"{where}: not a camera file; it needs an object with a 'frames' list")

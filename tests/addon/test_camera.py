@@ -9,7 +9,6 @@ from mathutils import Euler, Matrix
 
 from neural_render_addon.camera import (
     CameraError,
-    box_in_capture,
     evaluated_projection,
     render_size,
     settings_from_pinhole,
@@ -175,11 +174,3 @@ def test_the_cameras_own_scale_does_not_matter():
 def test_a_field_must_be_scaled_uniformly(matrix, sentence):
     with pytest.raises(CameraError, match=f"'Stage'.*{sentence}"):
         uniform_scale(matrix, "Stage")
-
-
-def test_crop_box_follows_the_field():
-    corners = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
-    field = Matrix.Translation((1.0, 2.0, 3.0)) @ Matrix.Diagonal((2, 2, 2, 1))
-    low, high = box_in_capture(corners, Matrix.Translation((3.0, 2.0, 3.0)), field)
-    assert low == pytest.approx([0.5, -0.5, -0.5])
-    assert high == pytest.approx([1.5, 0.5, 0.5])

@@ -99,19 +99,42 @@ def test_rendered_frames_are_kept_on_request(rendering):
     assert (frames_of(rendering) / "n3dv_0003.exr").is_file()
 
 
-def test_a_crop_volume_clears_what_lies_outside_and_depth_can_be_left_out(rendering):
+def test_only_frames_that_changed_are_rendered_and_depth_can_be_left_out(rendering, connected, capfd):
+    """A camera that moves in frame 3 alone: the others come out of the cache, as they were."""
+
+    def told() -> str:
+        return capfd.readouterr().out
+
+    client = Client("127.0.0.1", connected.port, connected.token)
+    client.clear_cache()
+    settings = rendering.neural_render.render
+    settings.use_depth = False
     bpy.ops.neural_render.render_frames()
-    whole = read(frames_of(rendering) / "n3dv_0002.exr")["ViewLayer.Combined.A"]
-    box = bpy.data.objects.new("Box", None)
-    box.location, box.empty_display_size = (0.0, 0.9, 0.8), 0.4
-    rendering.collection.objects.link(box)
-    bpy.context.view_layer.update()
-    rendering.neural_render.render.crop = box
-    rendering.neural_render.render.use_depth = False
+    assert "3 frames rendered, in" in told()
+    first = {name: read(frames_of(rendering) / f"n3dv_000{name}.exr") for name in (2, 3, 4)}
+    assert "ViewLayer.Depth.Z" not in first[2]
+    x = rendering.camera.location.x
+    for frame, moved in ((2, x), (3, x + 0.4), (4, x)):
+        rendering.camera.location.x = moved
+        rendering.camera.keyframe_insert("location", frame=frame)
     bpy.ops.neural_render.render_frames()
-    cropped = read(frames_of(rendering) / "n3dv_0002.exr")
-    assert cropped["ViewLayer.Combined.A"].sum() < 0.6 * whole.sum()
-    assert "ViewLayer.Depth.Z" not in cropped
+    assert "1 frames rendered, 2 from the cache, in" in told()
+    again = {name: read(frames_of(rendering) / f"n3dv_000{name}.exr") for name in (2, 3, 4)}
+    alpha = "ViewLayer.Combined.A"
+    assert np.array_equal(again[2][alpha], first[2][alpha]) and np.array_equal(
+        again[4][alpha], first[4][alpha]
+    )
+    assert np.abs(again[3][alpha] - first[3][alpha]).max() > 0.1
+    assert client.cache_use().frames == 4
+    assert bpy.ops.neural_render.clear_cache() == {"FINISHED"}
+    assert "4 frames removed from the cache" in told()
+    assert client.cache_use().frames == 0
+    bpy.context.preferences.addons[EXTENSION].preferences.cache_gigabytes = 0.0
+    try:
+        bpy.ops.neural_render.render_frames()
+        assert "3 frames rendered, in" in told() and client.cache_use().frames == 0
+    finally:
+        bpy.context.preferences.addons[EXTENSION].preferences.cache_gigabytes = 2.0
 
 
 def test_a_trained_scene_opens_by_itself(connected, trained):

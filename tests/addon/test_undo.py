@@ -47,14 +47,19 @@ def snapshot() -> dict[str, object]:
         "scene": [str(getattr(scene, name)) for name in SCENE_SETTINGS],
         "render": [getattr(scene.render, name) for name in RENDER_SETTINGS],
         "custom": sorted(key for key in scene.keys() if key.startswith("neural_render_")),  # noqa: SIM118
-        "field": None if field is None else [field.name, *map(plain, field.neural_render.items())],
+        "field": None if field is None else [field.name, plain(field.neural_render)],
     }
 
 
-def plain(item: tuple[str, object]) -> tuple[str, object]:
-    """A custom property as name and value; arrays are references into Blender's memory."""
-    name, value = item
-    return name, value.to_list() if hasattr(value, "to_list") else value
+def plain(value: object) -> object:
+    """A custom property's value; groups and arrays are references into Blender's memory."""
+    if isinstance(value, bpy.types.ID):
+        return value.name
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if hasattr(value, "to_list"):
+        return value.to_list()
+    return {name: plain(item) for name, item in value.items()} if hasattr(value, "items") else value
 
 
 def check_undo_and_redo(operator, **arguments):
@@ -94,6 +99,11 @@ def test_render_frames(field, trained, tmp_path):
     scene.render.resolution_x, scene.render.resolution_y = 16, 12
     check_undo_and_redo(bpy.ops.neural_render.render_frames)
     assert (tmp_path / "Stage_0001.exr").is_file()
+
+
+@pytest.mark.parametrize("operator", ["crop_add", "copy_region"])
+def test_crops(field, operator):
+    check_undo_and_redo(getattr(bpy.ops.neural_render, operator))
 
 
 def test_freeze_time(field):

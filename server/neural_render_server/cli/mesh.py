@@ -51,14 +51,14 @@ def seconds(text: str) -> tuple[float, ...]:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
+    from ..crop import Crop
     from ..meshes.proxy import MeshOptions, write_mesh
-    from ..rendering.passes import crop_from_json
 
     options = MeshOptions(
         arguments.times,
         arguments.combine,
         arguments.resolution,
-        crop_from_json(arguments.crop),
+        Crop.from_json(arguments.crop, "--crop"),
         not arguments.rig_only,
         arguments.device,
     )

@@ -52,6 +52,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         "--seed", type=int, default=0, metavar="N", help="of the lens and shutter samples (0)"
     )
     parser.add_argument("--keep", action="store_true", help="keep frames that exist; render the missing ones")
+    parser.add_argument(
+        "--cache",
+        type=float,
+        default=0.0,
+        metavar="GB",
+        help="keep up to so many gigabytes of frames, and take the same ones from there again (0)",
+    )
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda (auto)")
     return parser
 
@@ -59,16 +66,22 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
 def run(arguments: argparse.Namespace, console: Console) -> None:
     from ..camera_path import CameraPath
     from ..optics import BlurSampling
+    from ..rendering.frame_cache import GIGABYTE, FrameCache
     from ..rendering.frames import RenderOptions, render_path
     from ..rendering.passes import PassOptions
+    from ..service.state import StateFolder, default_state_dir
 
     passes = PassOptions.from_json(arguments.passes, arguments.crop, arguments.background)
     sampling = BlurSampling(arguments.samples, arguments.seed)
     options = RenderOptions(passes, arguments.format, not arguments.keep, arguments.device, sampling)
     path = CameraPath.load(arguments.cameras)
     out = Path(arguments.out).expanduser().absolute()
+    cache = None
+    if arguments.cache > 0.0:
+        cache = FrameCache(StateFolder(default_state_dir()).frame_cache, arguments.cache * GIGABYTE)
     control = Control()
     with cancelled_by_interrupt(control, console):
-        result = render_path(Path(arguments.scene), path, out, options, console.event, control)
-    kept = f", {result['kept']} kept" if result["kept"] else ""
+        result = render_path(Path(arguments.scene), path, out, options, console.event, control, cache)
+    others = [f", {result[source]} {source}" for source in ("kept", "cached") if result[source]]
+    kept = "".join(others)
     console.result(result, f"{out}: {result['rendered']} frames rendered in {result['seconds']:.1f} s{kept}")

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from .layout import View
+from .ray_parts import RayParts
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,17 @@ class Rendering:
     color: torch.Tensor
     transmittance: torch.Tensor
     depth: torch.Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class PartedRendering:
+    """The ``whole`` of what is kept, with depth; the part in ``front``, without depth, if there is one;
+    ``mattes`` (M, H, W). As in ``Rendering``, they are the backend's own buffers.
+    """
+
+    whole: Rendering
+    front: Rendering | None
+    mattes: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -67,13 +79,8 @@ class Backend(Protocol):
     def render(self, parameters: torch.Tensor, view: View, with_depth: bool = False) -> Rendering:
         """Render ``parameters`` (N, 28); pixels of tiles that ``view.tiles`` leaves out are undefined."""
 
-    def render_split(
-        self, parameters: torch.Tensor, view: View, split_depth: torch.Tensor
-    ) -> tuple[Rendering, Rendering]:
-        """The whole with depth, and the part before ``split_depth`` (H, W); see ``splitting``.
-
-        ``split_depth`` is planar, in capture units, infinite where everything is in front.
-        """
+    def render_parts(self, parameters: torch.Tensor, view: View, parts: RayParts) -> PartedRendering:
+        """What is kept of the ``parts`` of the view's pixels, row by row from the top; see ``splitting``."""
 
     def loss(
         self,

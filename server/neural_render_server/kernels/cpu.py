@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 
 from . import binning, losses, optimizer, projection, rasterizer, splitting
-from .backend import ImageLoss, LossWeights, Rendering, RowGradients
+from .backend import ImageLoss, LossWeights, PartedRendering, Rendering, RowGradients
 from .layout import ALPHA_MINIMUM, TRANSMITTANCE_MINIMUM, WIDTH, View
+from .ray_parts import RayParts
 from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
 from .workspace import Workspace
 
@@ -68,9 +69,7 @@ class CpuBackend:
             torch.from_numpy(depth) if with_depth else None,
         )
 
-    def render_split(
-        self, parameters: torch.Tensor, view: View, split_depth: torch.Tensor
-    ) -> tuple[Rendering, Rendering]:
+    def render_parts(self, parameters: torch.Tensor, view: View, parts: RayParts) -> PartedRendering:
         rows = parameters.detach().numpy()
         drawn = self._bin(rows, view)
         self._drawn = drawn
@@ -82,14 +81,19 @@ class CpuBackend:
             ),
             even_bounds(len(rows)),
         )
-        split = np.ascontiguousarray(split_depth.numpy(), dtype=np.float32)
+        depths, signs, constants = (
+            part.reshape(*part.shape[:-1], *shape).numpy()
+            for part in (parts.depths, parts.signs, parts.constants)
+        )
         color = space.array("color", (*shape, 3), np.float32)
         front_color = space.array("front_color", (*shape, 3), np.float32)
-        planes = [space.array(name, shape, np.float32) for name in ("transmittance", "depth", "front")]
-        transmittance, depth, front = planes
+        transmittance, depth, front = (
+            space.array(name, shape, np.float32) for name in ("transmittance", "depth", "front")
+        )
+        mattes = space.array("mattes", (parts.mattes, *shape), np.float32)
 
         def blend(low: int, high: int) -> None:
-            splitting.rasterize_split(
+            splitting.rasterize_parts(
                 drawn.splats,
                 profiles,
                 drawn.tile_start,
@@ -97,7 +101,10 @@ class CpuBackend:
                 drawn.tiles,
                 self._cut_off,
                 self.transmittance_minimum,
-                split,
+                depths,
+                signs,
+                constants,
+                parts.has_front,
                 low,
                 high,
                 color,
@@ -105,11 +112,17 @@ class CpuBackend:
                 depth,
                 front_color,
                 front,
+                mattes,
             )
 
         run_sliced(blend, drawn.slices)
-        whole = (torch.from_numpy(plane) for plane in (color, transmittance, depth))
-        return Rendering(*whole), Rendering(torch.from_numpy(front_color), torch.from_numpy(front), None)
+        return PartedRendering(
+            Rendering(*(torch.from_numpy(plane) for plane in (color, transmittance, depth))),
+            Rendering(torch.from_numpy(front_color), torch.from_numpy(front), None)
+            if parts.has_front
+            else None,
+            torch.from_numpy(mattes),
+        )
 
     def _bin(self, parameters: npt.NDArray[np.float32], view: View) -> _Drawn:
         count = len(parameters)

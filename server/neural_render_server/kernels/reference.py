@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from . import layout, losses
-from .backend import ImageLoss, LossWeights, Rendering, RowGradients
+from .backend import ImageLoss, LossWeights, PartedRendering, Rendering, RowGradients
 from .layout import ALPHA_MAXIMUM, ALPHA_MINIMUM, EXTENT, GUARD, SH_C1, TILE, VELOCITY, View
 from .optimizer import BETA_1, BETA_2, EPSILON
-from .splitting import LEAST_DEVIATION, LOGISTIC
+from .ray_parts import RayParts
+from .splitting import LEAST_DEVIATION, LOGISTIC, LOGISTIC_CUBIC
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +114,15 @@ def rasterize(
     view: View,
     weight_channel: torch.Tensor | None = None,
     alpha_minimum: float = ALPHA_MINIMUM,
-    split_depth: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Colour (H, W, 3), transmittance (H, W) and weighted depth (H, W) of ``splats``.
+    parts: RayParts | None = None,
+    part: int = 0,
+) -> tuple[torch.Tensor, ...]:
+    """Colour (H, W, 3), transmittance (H, W), weighted depth and every matte (H, W) of ``splats``.
 
     ``weight_channel`` (N,), zeros, is blended instead of the depth where given: its gradient is the sum over
-    pixels of blending weight times the depth's gradient. With ``split_depth`` (H, W), only the share of each
-    splat that lies before it is blended. Tile by tile, every splat of a tile in one go, without early
-    termination.
+    pixels of blending weight times the depth's gradient. With ``parts`` of the pixels' rays, only the share
+    of each splat that belongs to ``part`` is blended. Tile by tile, every splat of a tile in one go, without
+    early termination.
     """
     indices = torch.nonzero(splats.drawn)[:, 0]
     indices = indices[torch.argsort(splats.depth.detach()[indices], stable=True)]
@@ -131,11 +133,17 @@ def rasterize(
     channels = torch.cat([splats.color[indices], distance[:, None]], 1)
     low = (mean - splats.half_size[indices]).detach()
     high = (mean + splats.half_size[indices]).detach()
-    image = mean.new_zeros((view.tile_rows * TILE, view.tile_columns * TILE, 4))
+    mattes = parts.mattes if parts is not None else 0
+    image = mean.new_zeros((view.tile_rows * TILE, view.tile_columns * TILE, 4 + mattes))
     through = mean.new_ones((view.tile_rows * TILE, view.tile_columns * TILE))
-    if split_depth is not None:
+    if parts is not None:
         padding = (0, view.tile_columns * TILE - view.width, 0, view.tile_rows * TILE - view.height)
-        split_depth = torch.nn.functional.pad(split_depth.to(mean.dtype), padding)
+        cuts, signs, constants = (
+            torch.nn.functional.pad(
+                values.reshape(*values.shape[:-1], view.height, view.width).to(mean.dtype), padding
+            )
+            for values in (parts.depths, parts.signs, parts.constants)
+        )
     lanes = torch.arange(TILE, dtype=mean.dtype, device=mean.device) + 0.5
     colors, transmittances = [], []
     for row in range(view.tile_rows):
@@ -156,22 +164,30 @@ def rasterize(
             alpha = opacity[chosen][:, None, None] * torch.exp(power)
             alpha = torch.where(alpha < alpha_minimum, torch.zeros_like(alpha), alpha)
             alpha = alpha.clamp(max=ALPHA_MAXIMUM)
-            if split_depth is not None:
+            inside = alpha.new_empty((0, *alpha.shape))
+            if parts is not None:
                 rows = indices[chosen]
                 slope = splats.depth_slope[rows].T[:, :, None, None]
                 own = splats.depth[rows][:, None, None] + slope[0] * dx + slope[1] * dy
-                deviations = (split_depth[tile] - own) / splats.depth_deviation[rows][:, None, None]
-                alpha = alpha * torch.sigmoid(LOGISTIC * deviations)
+                deviations = (cuts[:, None, *tile] - own) / splats.depth_deviation[rows][:, None, None]
+                before_cut = torch.sigmoid(LOGISTIC * deviations + LOGISTIC_CUBIC * deviations**3)
+                shares = constants[:, None, *tile] + torch.einsum(
+                    "pkhw,knhw->pnhw", signs[:, :, *tile], before_cut
+                )
+                inside = alpha * shares[parts.first_matte :].clamp(min=0)
+                alpha = alpha * shares[part].clamp(min=0)
             after = torch.cumprod(1 - alpha, 0)
             before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
-            colors.append(torch.einsum("khw,kc->hwc", alpha * before, channels[chosen]))
+            own_colors = torch.einsum("khw,kc->hwc", alpha * before, channels[chosen])
+            own_mattes = (inside * before).sum(1).movedim(0, -1)
+            colors.append(torch.cat([own_colors, own_mattes], dim=-1))
             transmittances.append(after[-1])
     grid = (view.tile_rows, view.tile_columns, TILE, TILE)
-    whole = torch.stack(colors).reshape(*grid, 4).permute(0, 2, 1, 3, 4)
-    whole = whole.reshape(view.tile_rows * TILE, -1, 4)[: view.height, : view.width]
+    whole = torch.stack(colors).reshape(*grid, -1).permute(0, 2, 1, 3, 4)
+    whole = whole.reshape(view.tile_rows * TILE, view.tile_columns * TILE, -1)[: view.height, : view.width]
     left = torch.stack(transmittances).reshape(grid).permute(0, 2, 1, 3)
     left = left.reshape(view.tile_rows * TILE, -1)[: view.height, : view.width]
-    return whole[..., :3], left, whole[..., 3]
+    return whole[..., :3], left, *whole[..., 3:].unbind(-1)
 
 
 def ssim_map(image: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -229,7 +245,7 @@ class ReferenceBackend:
         self.alpha_minimum = alpha_minimum
         self._leaf = torch.empty(0)
         self._weights = torch.empty(0)
-        self._outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+        self._outputs: tuple[torch.Tensor, ...] | None = None
 
     def render(self, parameters: torch.Tensor, view: View, with_depth: bool = False) -> Rendering:
         training = not with_depth
@@ -242,14 +258,16 @@ class ReferenceBackend:
         color, transmittance, depth = (output.detach() for output in self._outputs)
         return Rendering(color, transmittance, depth if with_depth else None)
 
-    def render_split(
-        self, parameters: torch.Tensor, view: View, split_depth: torch.Tensor
-    ) -> tuple[Rendering, Rendering]:
+    def render_parts(self, parameters: torch.Tensor, view: View, parts: RayParts) -> PartedRendering:
         with torch.no_grad():
             splats = project(parameters, view, self.alpha_minimum)
-            whole = rasterize(splats, view, None, self.alpha_minimum)
-            front = rasterize(splats, view, None, self.alpha_minimum, split_depth)
-        return Rendering(*whole), Rendering(front[0], front[1], None)
+            color, transmittance, depth, *mattes = rasterize(splats, view, None, self.alpha_minimum, parts)
+            front = None
+            if parts.has_front:
+                drawn = rasterize(splats, view, None, self.alpha_minimum, parts, 1)
+                front = Rendering(drawn[0], drawn[1], None)
+        planes = torch.stack([depth, *mattes])[1:]
+        return PartedRendering(Rendering(color, transmittance, depth), front, planes)
 
     def loss(
         self,

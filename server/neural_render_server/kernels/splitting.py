@@ -1,9 +1,10 @@
-"""Blending splats before a depth per pixel apart from the rest: numba, for layers with CG between them.
+"""Blending splats by parts of the pixels' rays: numba, for crops, mattes, and layers with CG between them.
 
 Seen along a pixel's ray a Gaussian is a Gaussian in depth, too: its mean is a plane over the screen and
 its deviation the same everywhere (the conditional distribution, with the projection's linearisation). Its
-share before the split depth is that Gaussian's integral, taken as a logistic, and that share of its alpha
-is in front. ``rasterizer.rasterize`` knows nothing of all this and stays as fast as it is.
+share before a cut is that Gaussian's integral; the parts' shares follow from these (``ray_parts``), and a
+part's share of its alpha belongs to that part. ``rasterizer.rasterize`` knows nothing of all this and stays
+as fast as it is.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from .layout import GUARD, TILE
 from .projection import LOG2_E, rotation_of
 from .rasterizer import _ALPHA_MAXIMUM, _CHECK, _FLOOR, _HALF, _ONE, _ZERO, close_rows, row_reached
 
-# The logistic of 1.702 x is within 0.0095 of the normal distribution's integral (Bowling et al. 2009).
-LOGISTIC = 1.702
+# The normal distribution's integral is within 0.00014 of the logistic of 1.5976 x + 0.07056 x^3 (Bowling et
+# al. 2009).
+LOGISTIC = 1.5976
+LOGISTIC_CUBIC = 0.07056
 # Of the depth: a Gaussian's deviation in depth is at least this, as float32 tells depths apart.
 LEAST_DEVIATION = 1e-4
 # Columns of a profile: change of depth a pixel along x and y, one over the deviation.
 PROFILE_WIDTH = 3
 
-_STEEPNESS = np.float32(LOGISTIC * LOG2_E)
-# 2^-60 added to 1 leaves 1 in float32: beyond, a splat is wholly in front
-_FURTHEST = np.float32(60.0)
-# channels of a row's state: transmittance, r, g, b, weighted depth; transmittance, r, g, b in front
+_LINEAR = np.float32(LOGISTIC * LOG2_E)
+_CUBIC = np.float32(LOGISTIC_CUBIC * LOG2_E)
+# deviations from which on float32 tells nothing apart from 0 or 1
+_FURTHEST = np.float32(8.0)
+# channels of a row's state: transmittance, r, g, b, weighted depth; transmittance, r, g, b in front; mattes
 _CHANNELS = 9
 
 
@@ -38,7 +42,7 @@ def depth_profiles(
 ) -> None:
     """``profiles`` (N, 3) of the drawn rows ``low <= i < high`` of ``parameters`` (N, 28)."""
     fl_x, fl_y, cx, cy = packed[12], packed[13], packed[14], packed[15]
-    width, height = packed[22], packed[23]
+    width, height, perspective = packed[22], packed[23], packed[24]
     low_x, high_x = (-GUARD * width - cx) / fl_x, ((1 + GUARD) * width - cx) / fl_x
     low_y, high_y = (-GUARD * height - cy) / fl_y, ((1 + GUARD) * height - cy) / fl_y
     rotation = np.empty((3, 3))
@@ -47,8 +51,9 @@ def depth_profiles(
             continue
         depth = splats[i, 11]
         # the splat's centre tells where the projection is made linear
-        slope_x = min(max((splats[i, 0] - cx) / fl_x, low_x), high_x)
-        slope_y = min(max((splats[i, 1] - cy) / fl_y, low_y), high_y)
+        slope_x = perspective * min(max((splats[i, 0] - cx) / fl_x, low_x), high_x)
+        slope_y = perspective * min(max((splats[i, 1] - cy) / fl_y, low_y), high_y)
+        inverse_depth = perspective / depth + (1.0 - perspective)
         q0, q1, q2, q3 = parameters[i, 12], parameters[i, 13], parameters[i, 14], parameters[i, 15]
         norm = math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + q3 * q3)
         rotation_of(q0 / norm, q1 / norm, q2 / norm, q3 / norm, rotation)
@@ -58,8 +63,8 @@ def depth_profiles(
             scale = math.exp(parameters[i, 9 + j])
             m0, m1, m2 = rotation[0, j] * scale, rotation[1, j] * scale, rotation[2, j] * scale
             z = packed[6] * m0 + packed[7] * m1 + packed[8] * m2
-            x = fl_x / depth * (packed[0] * m0 + packed[1] * m1 + packed[2] * m2 - slope_x * z)
-            y = fl_y / depth * (packed[3] * m0 + packed[4] * m1 + packed[5] * m2 - slope_y * z)
+            x = fl_x * inverse_depth * (packed[0] * m0 + packed[1] * m1 + packed[2] * m2 - slope_x * z)
+            y = fl_y * inverse_depth * (packed[3] * m0 + packed[4] * m1 + packed[5] * m2 - slope_y * z)
             xx += x * x
             xy += x * y
             yy += y * y
@@ -76,7 +81,7 @@ def depth_profiles(
 
 
 @kernel
-def rasterize_split(
+def rasterize_parts(
     splats: Any,
     profiles: Any,
     tile_start: Any,
@@ -84,7 +89,10 @@ def rasterize_split(
     tiles: Any,
     cut_off: float,
     transmittance_minimum: float,
-    split: Any,
+    depths: Any,
+    signs: Any,
+    constants: Any,
+    has_front: bool,
     low: int,
     high: int,
     color: Any,
@@ -92,14 +100,23 @@ def rasterize_split(
     depth: Any,
     front_color: Any,
     front: Any,
+    mattes: Any,
 ) -> None:
-    """As ``rasterizer.rasterize``, and what lies before ``split`` (H, W): ``front_color`` (H, W, 3) and the
-    transmittance ``front`` (H, W).
+    """As ``rasterizer.rasterize``, of what ``ray_parts`` calls kept: ``depths`` (K, H, W), ``signs``
+    (P, K, H, W), ``constants`` (P, H, W). ``front_color`` (H, W, 3) and the transmittance ``front`` (H, W)
+    are of the part in front, if there is one, ``mattes`` (M, H, W) the weights of the further parts.
     """
     height, width = transmittance.shape
+    cuts, parts = depths.shape[0], constants.shape[0]
+    first_matte = 2 if has_front else 1
     tile_columns = tiles.shape[1]
-    state = np.empty((TILE, _CHANNELS, TILE), np.float32)
-    splits = np.zeros((TILE, TILE), np.float32)
+    state = np.empty((TILE, _CHANNELS + parts - first_matte, TILE), np.float32)
+    row_depths = np.zeros((TILE, cuts, TILE), np.float32)
+    row_signs = np.zeros((TILE, parts, cuts, TILE), np.float32)
+    row_constants = np.zeros((TILE, parts, TILE), np.float32)
+    shares = np.empty((parts, TILE), np.float32)
+    alphas = np.empty(TILE, np.float32)
+    before = np.empty(TILE, np.float32)
     open_rows = np.empty(TILE, np.bool_)
     cut = np.float32(cut_off)
     minimum = np.float32(transmittance_minimum)
@@ -115,7 +132,12 @@ def rasterize_split(
             for lane in range(columns):
                 state[row, 0, lane] = _ONE
                 state[row, 5, lane] = _ONE
-                splits[row, lane] = split[top + row, left + lane]
+                for k in range(cuts):
+                    row_depths[row, k, lane] = depths[k, top + row, left + lane]
+                for part in range(parts):
+                    row_constants[row, part, lane] = constants[part, top + row, left + lane]
+                    for k in range(cuts):
+                        row_signs[row, part, k, lane] = signs[part, k, top + row, left + lane]
         open_count = rows
         start = tile_start[tile]
         for position in range(start, tile_start[tile + 1]):
@@ -128,7 +150,7 @@ def rasterize_split(
             offset_y = np.float32(top) + _HALF - splats[i, 1]
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue, distance = splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 11]
-            along_x, along_y, steepness = profiles[i, 0], profiles[i, 1], profiles[i, 2] * _STEEPNESS
+            along_x, along_y, steepness = profiles[i, 0], profiles[i, 1], profiles[i, 2]
             reach = splats[i, 9]
             first = max(0, math.ceil(-offset_y - reach))
             last = min(rows, math.floor(-offset_y + reach) + 1)
@@ -147,22 +169,44 @@ def rasterize_split(
                     safe = exponent if exponent > _FLOOR else _FLOOR
                     alpha = exp2_small(safe)
                     alpha = alpha if alpha < _ALPHA_MAXIMUM else _ALPHA_MAXIMUM
-                    alpha = _ZERO if exponent < cut else alpha
-                    weight = alpha * state[row, 0, lane]
+                    alphas[lane] = _ZERO if exponent < cut else alpha
+                for part in range(parts):
+                    for lane in range(TILE):
+                        shares[part, lane] = row_constants[row, part, lane]
+                for k in range(cuts):
+                    for lane in range(TILE):
+                        dx = np.float32(lane) + x0
+                        beyond = (row_depth + along_x * dx - row_depths[row, k, lane]) * steepness
+                        beyond = beyond if beyond < _FURTHEST else _FURTHEST
+                        beyond = beyond if beyond > -_FURTHEST else -_FURTHEST
+                        before[lane] = _ONE / (
+                            _ONE + exp2_small(beyond * (_LINEAR + _CUBIC * beyond * beyond))
+                        )
+                    for part in range(parts):
+                        for lane in range(TILE):
+                            shares[part, lane] += row_signs[row, part, k, lane] * before[lane]
+                for matte in range(first_matte, parts):
+                    for lane in range(TILE):
+                        # rounding may leave less than nothing
+                        share = shares[matte, lane] if shares[matte, lane] > _ZERO else _ZERO
+                        channel = _CHANNELS + matte - first_matte
+                        state[row, channel, lane] += alphas[lane] * share * state[row, 0, lane]
+                for lane in range(TILE):
+                    share = shares[0, lane] if shares[0, lane] > _ZERO else _ZERO
+                    weight = alphas[lane] * share * state[row, 0, lane]
                     state[row, 0, lane] -= weight
                     state[row, 1, lane] += weight * red
                     state[row, 2, lane] += weight * green
                     state[row, 3, lane] += weight * blue
                     state[row, 4, lane] += weight * distance
-                    beyond = (row_depth + along_x * dx - splits[row, lane]) * steepness
-                    beyond = beyond if beyond < _FURTHEST else _FURTHEST
-                    beyond = beyond if beyond > -_FURTHEST else -_FURTHEST
-                    share = _ONE / (_ONE + exp2_small(beyond))
-                    weight = alpha * share * state[row, 5, lane]
-                    state[row, 5, lane] -= weight
-                    state[row, 6, lane] += weight * red
-                    state[row, 7, lane] += weight * green
-                    state[row, 8, lane] += weight * blue
+                if has_front:
+                    for lane in range(TILE):
+                        share = shares[1, lane] if shares[1, lane] > _ZERO else _ZERO
+                        weight = alphas[lane] * share * state[row, 5, lane]
+                        state[row, 5, lane] -= weight
+                        state[row, 6, lane] += weight * red
+                        state[row, 7, lane] += weight * green
+                        state[row, 8, lane] += weight * blue
         for row in range(rows):
             for lane in range(columns):
                 transmittance[top + row, left + lane] = state[row, 0, lane]
@@ -171,3 +215,5 @@ def rasterize_split(
                 for channel in range(3):
                     color[top + row, left + lane, channel] = state[row, 1 + channel, lane]
                     front_color[top + row, left + lane, channel] = state[row, 6 + channel, lane]
+                for matte in range(parts - first_matte):
+                    mattes[matte, top + row, left + lane] = state[row, _CHANNELS + matte, lane]

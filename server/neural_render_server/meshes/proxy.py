@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from ..camera_path import CameraPath
 from ..cameras import Camera
+from ..crop import Crop
 from ..errors import OptionError, SceneError
-from ..methods.base import CropBox, Method
+from ..methods.base import Method
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, load_method
 from .fusion import Fusion, Grid, OverTime
@@ -29,14 +30,14 @@ class MeshOptions:
     """How to make a mesh.
 
     ``times`` in seconds; of several, what is solid at ``any`` or ``always``. ``resolution``: voxels along the
-    longest side of ``box``, or, without one, of what the cameras see. ``between``: look from half-way between
-    the cameras, too.
+    longest side of what ``crop`` keeps, or, without one, of what the cameras see. ``between``: look from
+    half-way between the cameras, too.
     """
 
     times: tuple[float, ...] = (0.0,)
     combine: Literal["any", "always"] = "any"
     resolution: int = 128
-    box: CropBox | None = None
+    crop: Crop | None = None
     between: bool = True
     device: str = "auto"
 
@@ -88,14 +89,13 @@ def fuse(
     grid = None
     over_time = OverTime(options.combine == "always")
     for moment, time in enumerate(options.times):
-        depths = surface_depths(method, cameras, time, options.box)
+        depths = surface_depths(method, cameras, time, options.crop)
         if grid is None:
-            if options.box is None:
+            bounds = options.crop.bounds if options.crop is not None else None
+            if bounds is None:
                 depths = iter(first := list(depths))
-                low, high = box_of(cameras, first)
-            else:
-                low, high = np.array(options.box.minimum), np.array(options.box.maximum)
-            grid = Grid.around(low, high, options.resolution)
+                bounds = box_of(cameras, first)
+            grid = Grid.around(*bounds, options.resolution)
         fusion = Fusion(grid, method.device)
         for index, (camera, depth) in enumerate(zip(cameras, depths, strict=True)):
             fusion.add(camera, depth)
@@ -107,9 +107,9 @@ def fuse(
 
 
 def surface_depths(
-    method: Method, cameras: Sequence[Camera], time: float, box: CropBox | None
+    method: Method, cameras: Sequence[Camera], time: float, crop: Crop | None
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Each camera's planar depth (H, W) of the field in ``box``, infinite where it is not solid."""
+    """Each camera's planar depth (H, W) of what ``crop`` keeps, infinite where it is not solid."""
     for camera in cameras:
-        frame = method.render(camera, time, box)
+        frame = method.render(camera, time, crop)
         yield np.where(frame.opacity >= SOLID, frame.depth, np.inf).astype(np.float32)

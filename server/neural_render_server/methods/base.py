@@ -17,6 +17,7 @@ import torch
 from ..cameras import Camera
 from ..captures.capture import PointCloud
 from ..captures.pixels import Pixels
+from ..crop import Crop
 from ..errors import OptionError
 
 Tensors = dict[str, torch.Tensor]
@@ -57,25 +58,19 @@ class TrainingViews(Protocol):
 
 
 @dataclass(frozen=True)
-class CropBox:
-    """Axis-aligned box in capture coordinates; what lies outside is not rendered."""
-
-    minimum: tuple[float, float, float]
-    maximum: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
 class RenderedFrame:
     """One rendered frame, before any background.
 
     ``color`` (H, W, 3) float32, premultiplied by opacity, in the capture's own encoding (sRGB for
     8-bit captures); ``opacity`` (H, W) in [0, 1]; ``depth`` (H, W) planar depth in capture units,
-    already divided by opacity, 0 where opacity is 0.
+    already divided by opacity, 0 where opacity is 0. ``mattes`` (H, W, M): of a crop with mattes, the part of
+    opacity that lies in each of its shapes with a matte.
     """
 
     color: npt.NDArray[np.float32]
     opacity: npt.NDArray[np.float32]
     depth: npt.NDArray[np.float32]
+    mattes: npt.NDArray[np.float32] | None = None
 
     def over(self, background: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """(H, W, 3) colour over a constant background of the same encoding."""
@@ -136,11 +131,11 @@ class Method(ABC):
         """One optimisation step at ``progress`` in [0, 1] of the budget; returns at least ``loss``."""
 
     @abstractmethod
-    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+    def render(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
         """Render a pinhole camera or one of ``other_cameras`` at ``time`` (seconds), of any size."""
 
     def render_split(
-        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: Crop | None = None
     ) -> SplitFrame:
         """As ``render``, split at ``split_depth`` (H, W): planar, capture units; all is before infinity.
 

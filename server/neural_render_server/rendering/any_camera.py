@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cameras import Camera
+from ..crop import Crop
 from ..errors import OptionError
-from ..methods.base import CropBox, Method, RenderedFrame
-from .lens import render_distorted
+from ..methods.base import Method, RenderedFrame
+from .lens import remap_mattes, render_distorted
 
 # Camera axes (columns: right, up, back) of the six faces around a panorama's camera.
 _FACES = {
@@ -26,7 +27,7 @@ _FACES = {
 _MARGIN = 2
 
 
-def render_camera(method: Method, camera: Camera, time: float, crop: CropBox | None) -> RenderedFrame:
+def render_camera(method: Method, camera: Camera, time: float, crop: Crop | None) -> RenderedFrame:
     """Render any camera at ``time`` seconds. An equirectangular one's depth is the distance along the ray.
 
     Raises:
@@ -43,7 +44,7 @@ def render_camera(method: Method, camera: Camera, time: float, crop: CropBox | N
     return render_distorted(lambda pinhole: method.render(pinhole, time, crop), camera)
 
 
-def _panorama(method: Method, camera: Camera, time: float, crop: CropBox | None) -> RenderedFrame:
+def _panorama(method: Method, camera: Camera, time: float, crop: Crop | None) -> RenderedFrame:
     """An equirectangular picture out of those faces of a cube that it sees."""
     upright = replace(camera, camera_to_world=np.eye(4))
     directions = upright.rays()[1]
@@ -53,9 +54,11 @@ def _panorama(method: Method, camera: Camera, time: float, crop: CropBox | None)
     focal = max(camera.fl_x, camera.fl_y)  # a face is coarsest at its middle: there it is as fine
     size = 2 * (int(np.ceil(focal)) + _MARGIN)
     shape = camera.height, camera.width
-    result = RenderedFrame(
-        np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    )
+    color, opacity, depth = np.zeros((*shape, 3), np.float32), *np.zeros((2, *shape), np.float32)
+    mattes = None
+    if crop is not None and crop.with_mattes:
+        mattes = np.zeros((*shape, len(crop.mattes)), np.float32)
+    result = RenderedFrame(color, opacity, depth, mattes)
     for index in np.unique(face_of):
         pose = camera.camera_to_world.copy()
         pose[:3, :3] = pose[:3, :3] @ axes[index]
@@ -82,3 +85,5 @@ def _resample(
     result.opacity[inside] = cv2.remap(face.opacity, map_x, map_y, cv2.INTER_LINEAR)[inside]
     depth = cv2.remap(face.depth, map_x, map_y, cv2.INTER_NEAREST)  # depths of two surfaces do not mix
     result.depth[inside] = (depth / ahead)[inside]
+    if result.mattes is not None and face.mattes is not None:
+        result.mattes[inside] = remap_mattes(face.mattes, map_x, map_y)[inside]

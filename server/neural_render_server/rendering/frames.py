@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ..camera_path import CameraPath, PathFrame
 from ..cameras import Camera
 from ..errors import OptionError
-from ..files import remove_leftovers
+from ..files import remove_leftovers, write_bytes
+from ..grade import Grade
 from ..optics import BlurSampling, blurred_moments
 from ..progress import Control, Event, OnEvent
 from ..scene import Scene, load_method
 from .environment import EnvironmentOptions, environment
-from .images import read_exr, write_environment, write_exr, write_png
-from .passes import SPLIT_PASSES, Passes, PassOptions, render_passes
+from .frame_cache import FrameCache
+from .frame_key import frame_key, scene_digest
+from .images import encode_environment, encode_exr, encode_png, read_exr
+from .passes import MATTES, SPLIT_PASSES, Passes, PassOptions, render_passes
+
+# What lens and shutter blur: coverage, and with it the colour. A mean depth would lie on no surface.
+BLURRED_PASSES = ("combined", "mattes")
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,6 @@ class FrameRenderer:
         self.info = scene.read_info()
         self.method = load_method(scene, device)
 
-    def render(self, camera: Camera, time: float, options: PassOptions) -> Passes:
-        """The passes of one camera at ``time`` seconds from the capture's start."""
-        return render_passes(self.method, camera, time, options, self.info.encoding)
-
     def render_frame(
         self,
         frame: PathFrame,
@@ -77,43 +80,71 @@ class FrameRenderer:
         Raises:
             OptionError: its depth to split at cannot be read, or it cannot be rendered as asked.
         """
+        if frame.crop is not None:
+            options = replace(options, crop=frame.crop)
         if frame.lens is not None or frame.shutter:
             return self._render_blurred(frame, options, sampling or BlurSampling(), check)
         depth = None
         if frame.split_depth is not None:
             depth = frame.split_depth.read(frame.camera.width, frame.camera.height)
-        return render_passes(self.method, frame.camera, frame.time, options, self.info.encoding, depth)
+        return self.render(frame.camera, frame.time, options, frame.grade, depth)
+
+    def render(
+        self,
+        camera: Camera,
+        time: float,
+        options: PassOptions,
+        grade: Grade | None = None,
+        depth: npt.NDArray[np.float32] | None = None,
+    ) -> Passes:
+        """The passes of one camera at ``time`` seconds from the capture's start; see ``render_passes``."""
+        return render_passes(self.method, camera, time, options, self.info.encoding, depth, grade)
 
     def _render_blurred(
         self, frame: PathFrame, options: PassOptions, sampling: BlurSampling, check: Callable[[], None]
     ) -> Passes:
-        """``combined`` is the samples' mean, premultiplied; depth is the frame's own camera's, sharp."""
+        """``combined`` and ``mattes`` are the samples' means; depth is the frame's own camera's, sharp."""
         if any(name in SPLIT_PASSES for name in options.passes):
             raise OptionError(
                 f"frame {frame.name or '(unnamed)'}: front and behind cannot be rendered with depth of field "
                 "or motion blur; switch these off, or the depth layers"
             )
         passes: Passes = {}
-        sharp = tuple(name for name in options.passes if name != "combined")
+        sharp = tuple(name for name in options.passes if name not in BLURRED_PASSES)
         if sharp:
-            passes = self.render(frame.camera, frame.time, replace(options, passes=sharp))
-        if "combined" in options.passes:
-            only_combined = replace(options, passes=("combined",))
-            total = np.zeros((frame.camera.height, frame.camera.width, 4))
+            passes = self.render(frame.camera, frame.time, replace(options, passes=sharp), frame.grade)
+        blurred = replace(options, passes=tuple(name for name in options.passes if name in BLURRED_PASSES))
+        if blurred.passes:
+            totals: dict[str, npt.NDArray[np.float64]] = {}
             moments = blurred_moments(frame.camera, frame.time, frame.lens, frame.shutter, sampling)
             for moment in moments:
                 check()
-                total += self.render(moment.camera, moment.time, only_combined)["combined"]
-            passes["combined"] = (total / len(moments)).astype(np.float32)
+                found = self.render(moment.camera, moment.time, blurred, frame.grade)
+                for name, plane in found.items():
+                    totals[name] = totals.get(name, 0.0) + plane.astype(np.float64)
+            passes.update({name: (total / len(moments)).astype(np.float32) for name, total in totals.items()})
         return passes
 
 
+def matte_names(frame: PathFrame, options: PassOptions) -> list[str]:
+    """The names of the pass mattes' channels, in order."""
+    crop = frame.crop or options.crop
+    return crop.matted(MATTES in options.passes).matte_names if crop is not None else []
+
+
 def render_path(
-    scene_path: Path, path: CameraPath, out: Path, options: RenderOptions, on_event: OnEvent, control: Control
+    scene_path: Path,
+    path: CameraPath,
+    out: Path,
+    options: RenderOptions,
+    on_event: OnEvent,
+    control: Control,
+    cache: FrameCache | None = None,
 ) -> dict[str, Any]:
     """Render every frame of ``path`` into ``out`` as ``NAME.exr`` or ``NAME.png``.
 
-    Returns ``{frames: [paths], rendered, kept, seconds}``; ``seconds`` counts rendering alone.
+    A frame that ``cache`` has is copied from there. Returns ``{frames: [paths], rendered, kept, cached,
+    seconds}``; ``seconds`` counts rendering alone.
 
     Raises:
         NeuralRenderError: the scene cannot be read or a frame not written; finished frames stay.
@@ -123,33 +154,57 @@ def render_path(
         _check_panoramas(path)
     renderer = FrameRenderer(scene_path, options.device)
     remove_leftovers(out)
+    scene = scene_digest(Scene(scene_path), renderer.info) if cache is not None else ""
     files: list[str] = []
-    rendered, seconds, total = 0, 0.0, len(path.frames)
+    counts = {"rendered": 0, "kept": 0, "cached": 0}
+    seconds, total = 0.0, len(path.frames)
     for index, frame in enumerate(path.frames):
         control.check()
         file = out / f"{frame.name}.{options.format}"
-        kept = _is_wanted(file, options) and _is_whole(file, options)
-        if not kept:
-            start = time.monotonic()
-            passes = renderer.render_frame(frame, options.passes, options.sampling, control.check)
-            seconds += time.monotonic() - start
-            rendered += 1
-            if options.environment is not None:
-                write_environment(file, environment(passes["combined"], options.environment))
-            elif options.format == "exr":
-                write_exr(file, passes)
-            else:
-                write_png(file, passes)
+        if _is_wanted(file, options) and _is_whole(file, options):
+            source = "kept"
+        else:
+            key = frame_key(scene, frame, _settings(options, frame)) if cache is not None else ""
+            data = cache.find(key) if cache is not None else None
+            source = "rendered" if data is None else "cached"
+            if data is None:
+                start = time.monotonic()
+                passes = renderer.render_frame(frame, options.passes, options.sampling, control.check)
+                seconds += time.monotonic() - start
+                data = _encode(passes, frame, options)
+            write_bytes(file, data)
+            if cache is not None and source == "rendered":
+                _keep(cache, key, data, on_event)
+        counts[source] += 1
         files.append(str(file))
-        on_event(
-            Event(
-                "frame", {"name": frame.name, "path": str(file), "index": index, "total": total, "kept": kept}
-            )
-        )
-        left = seconds / rendered * (total - index - 1) if rendered else None
-        message = f"Rendered frame {index + 1} of {total}"
+        told = {"name": frame.name, "path": str(file), "index": index, "total": total}
+        on_event(Event("frame", {**told, "kept": source == "kept", "cached": source == "cached"}))
+        left = seconds / counts["rendered"] * (total - index - 1) if counts["rendered"] else None
+        message = f"{source.capitalize()} frame {index + 1} of {total}"
         on_event(Event("progress", {"fraction": (index + 1) / total, "time_left": left, "message": message}))
-    return {"frames": files, "rendered": rendered, "kept": total - rendered, "seconds": seconds}
+    return {"frames": files, **counts, "seconds": seconds}
+
+
+def _settings(options: RenderOptions, frame: PathFrame) -> list[Any]:
+    """What of the options a frame's file depends on: without a lens or a shutter, not on their samples."""
+    is_blurred = frame.lens is not None or frame.shutter
+    return [options.passes, options.format, options.environment, options.sampling if is_blurred else None]
+
+
+def _encode(passes: Passes, frame: PathFrame, options: RenderOptions) -> bytes:
+    if options.environment is not None:
+        return encode_environment(environment(passes["combined"], options.environment))
+    if options.format == "png":
+        return encode_png(passes)
+    return encode_exr(passes, matte_names(frame, options.passes))
+
+
+def _keep(cache: FrameCache, key: str, data: bytes, on_event: OnEvent) -> None:
+    """Put a frame into the cache; what goes wrong there is told once."""
+    told = len(cache.warnings)
+    cache.keep(key, data)
+    for warning in cache.warnings[told:]:
+        on_event(Event("message", {"level": "warning", "message": warning}))
 
 
 def _check_panoramas(path: CameraPath) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -12,22 +13,28 @@ import OpenEXR
 
 from ..files import write_bytes
 from .colour import linear_to_srgb
-from .passes import PASS_CHANNELS, Passes
+from .passes import MATTES, PASS_CHANNELS, Passes
 
 PASS_LABELS = {"combined": "Combined", "depth": "Depth", "front": "Front", "behind": "Behind"}
 
 
-def channel_names(pass_name: str) -> list[str]:
+# What the channel of a shape's matte is called: this, the shape's name, and X as Blender's own value passes.
+_MATTE_PREFIX = "ViewLayer.Matte "
+
+
+def channel_names(pass_name: str, matte_names: Sequence[str] = ()) -> list[str]:
     """A pass's channel names in the file, as Blender names a view layer's."""
+    if pass_name == MATTES:
+        return [f"{_MATTE_PREFIX}{name}.X" for name in matte_names]
     return [f"ViewLayer.{PASS_LABELS[pass_name]}.{channel}" for channel in PASS_CHANNELS[pass_name]]
 
 
-def encode_exr(passes: Passes) -> bytes:
+def encode_exr(passes: Passes, matte_names: Sequence[str] = ()) -> bytes:
     """One single-part, 32-bit float, ZIP-compressed EXR with all passes, as bytes."""
     channels = {
         name: np.ascontiguousarray(plane[..., index])
         for pass_name, plane in passes.items()
-        for index, name in enumerate(channel_names(pass_name))
+        for index, name in enumerate(channel_names(pass_name, matte_names))
     }
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     stream = io.BytesIO()
@@ -35,29 +42,25 @@ def encode_exr(passes: Passes) -> bytes:
     return stream.getvalue()
 
 
-def write_exr(path: Path, passes: Passes) -> None:
+def write_exr(path: Path, passes: Passes, matte_names: Sequence[str] = ()) -> None:
     """Write the passes as ``encode_exr`` does, atomically.
 
     Raises:
         SceneError: the file cannot be written.
     """
-    write_bytes(path, encode_exr(passes))
+    write_bytes(path, encode_exr(passes, matte_names))
 
 
-def write_environment(path: Path, light: npt.NDArray[np.float32]) -> None:
-    """Write (H, W, 3) scene-linear light as a plain RGB EXR, which every program takes for a texture.
-
-    Raises:
-        SceneError: the file cannot be written.
-    """
+def encode_environment(light: npt.NDArray[np.float32]) -> bytes:
+    """(H, W, 3) scene-linear light as a plain RGB EXR's bytes, which every program takes for a texture."""
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     stream = io.BytesIO()
     OpenEXR.File(header, {"RGB": np.ascontiguousarray(light)}).write(stream)
-    write_bytes(path, stream.getvalue())
+    return stream.getvalue()
 
 
 def read_exr(path: Path) -> Passes:
-    """Read a file of ``write_exr`` back.
+    """Read a file of ``write_exr`` back; mattes are in their names' order.
 
     Raises:
         OSError: it is missing, damaged or holds none of our passes.
@@ -72,6 +75,9 @@ def read_exr(path: Path) -> Passes:
         for name in PASS_CHANNELS
         if all(channel in planes for channel in channel_names(name))
     }
+    mattes = [planes[name] for name in sorted(planes) if name.startswith(_MATTE_PREFIX)]
+    if mattes:
+        passes[MATTES] = np.stack(mattes, axis=-1).astype(np.float32)
     if not passes:
         raise OSError(f"{path}: holds none of the passes {', '.join(PASS_CHANNELS)}")
     return passes
@@ -89,12 +95,3 @@ def encode_png(passes: Passes) -> bytes:
     """The combined pass as PNG bytes."""
     _, data = cv2.imencode(".png", cv2.cvtColor(to_png_pixels(passes["combined"]), cv2.COLOR_RGBA2BGRA))
     return bytes(data)
-
-
-def write_png(path: Path, passes: Passes) -> None:
-    """Write the combined pass as an 8-bit PNG, atomically.
-
-    Raises:
-        SceneError: the file cannot be written.
-    """
-    write_bytes(path, encode_png(passes))

@@ -53,7 +53,16 @@ def render_distorted(render: Callable[[Camera], RenderedFrame], camera: Camera) 
         cv2.remap(frame.color, map_x, map_y, cv2.INTER_LINEAR),
         cv2.remap(frame.opacity, map_x, map_y, cv2.INTER_LINEAR),
         cv2.remap(frame.depth, map_x, map_y, cv2.INTER_NEAREST),  # depths of two surfaces do not mix
+        None if frame.mattes is None else remap_mattes(frame.mattes, map_x, map_y),
     )
+
+
+def remap_mattes(
+    mattes: npt.NDArray[np.float32], map_x: npt.NDArray[np.float32], map_y: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """(H, W, M), however many: OpenCV remaps at most four channels at once."""
+    planes = [cv2.remap(plane, map_x, map_y, cv2.INTER_LINEAR) for plane in np.moveaxis(mattes, -1, 0)]
+    return np.stack(planes, axis=-1) if planes else np.zeros((*map_x.shape, 0), np.float32)
 
 
 def undistorted_coordinates(camera: Camera) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

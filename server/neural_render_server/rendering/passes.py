@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cameras import Camera
+from ..crop import Crop
 from ..errors import OptionError
-from ..methods.base import CropBox, Method, RenderedFrame
+from ..grade import Grade
+from ..methods.base import Method, RenderedFrame
 from .any_camera import render_camera
 from .colour import premultiplied_srgb_to_linear
 
@@ -24,6 +26,9 @@ LEAST_THROUGH = 1e-4
 
 RGBA = ("R", "G", "B", "A")
 PASS_CHANNELS = {"combined": RGBA, "depth": ("Z",), "front": RGBA, "behind": RGBA}
+# One channel a matte, as many as the crop's shapes have.
+MATTES = "mattes"
+PASS_NAMES = (*PASS_CHANNELS, MATTES)
 # Passes that need a depth to split at.
 SPLIT_PASSES = ("front", "behind")
 
@@ -33,17 +38,20 @@ Passes = dict[str, npt.NDArray[np.float32]]  # pass name -> (H, W, channels) flo
 
 @dataclass(frozen=True)
 class PassOptions:
-    """What to render of a field. ``background="field"`` puts the field's learned background behind."""
+    """What to render of a field. ``background="field"`` puts the field's learned background behind.
+
+    ``crop`` is that of the frames that have none of their own.
+    """
 
     passes: tuple[str, ...] = ("combined", "depth")
-    crop: CropBox | None = None
+    crop: Crop | None = None
     background: Background = "transparent"
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.passes if name not in PASS_CHANNELS]
+        unknown = [name for name in self.passes if name not in PASS_NAMES]
         if unknown or not self.passes or len(set(self.passes)) != len(self.passes):
             raise OptionError(
-                f"passes {', '.join(self.passes) or 'none'}: choose of {', '.join(PASS_CHANNELS)}, each once"
+                f"passes {', '.join(self.passes) or 'none'}: choose of {', '.join(PASS_NAMES)}, each once"
             )
         if self.background not in ("transparent", "field"):
             raise OptionError(f"background {self.background!r} does not exist; choose transparent or field")
@@ -53,31 +61,13 @@ class PassOptions:
         """Check and read the options as the service and the command line get them.
 
         Raises:
-            OptionError: a pass or background does not exist, or the crop is no box.
+            OptionError: a pass or background does not exist, or the crop is no good.
         """
         return PassOptions(
             tuple(passes) if passes is not None else ("combined", "depth"),
-            crop_from_json(crop),
+            Crop.from_json(crop, "crop"),
             background or "transparent",  # type: ignore[arg-type]  # __post_init__ checks it
         )
-
-
-def crop_from_json(data: Any) -> CropBox | None:
-    """``{min: [x, y, z], max: [x, y, z]}`` in capture coordinates, or None.
-
-    Raises:
-        OptionError: it is no such box, or it is empty.
-    """
-    if data is None:
-        return None
-    try:
-        corners = np.asarray([data["min"], data["max"]], dtype=np.float64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise OptionError("crop must be {min: [x, y, z], max: [x, y, z]} in capture coordinates") from error
-    if corners.shape != (2, 3) or not np.isfinite(corners).all() or not (corners[0] < corners[1]).all():
-        raise OptionError("crop is no box: each of its minimum's numbers must be below its maximum's")
-    low, high = corners.tolist()
-    return CropBox((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
 def render_passes(
@@ -87,17 +77,26 @@ def render_passes(
     options: PassOptions,
     encoding: str,
     split_depth: npt.NDArray[np.float32] | None = None,
+    grade: Grade | None = None,
 ) -> Passes:
     """Render one camera at ``time`` seconds into the passes of ``options``.
 
     ``combined`` is scene-linear Rec.709, premultiplied; ``depth`` is planar (of an equirectangular camera
     the distance), in capture units, 1e10 where nothing is. ``front`` and ``behind`` are like ``combined``,
     the field before and behind ``split_depth`` (H, W); front over behind is ``combined``. ``encoding`` is
-    how the field stores colour: ``srgb`` or ``linear``.
+    how the field stores colour: ``srgb`` or ``linear``; ``grade`` changes it in linear light. ``mattes``
+    (H, W, M) is what of ``combined``'s alpha lies in each shape of the crop that has a matte.
 
     Raises:
-        OptionError: the passes need a ``split_depth``, or the camera or the method cannot be split.
+        OptionError: the passes need a ``split_depth`` or a crop, or the camera or the method cannot do them.
     """
+    crop = options.crop
+    if MATTES in options.passes:
+        if crop is None or not crop.matted(True).mattes:
+            raise OptionError(
+                "the pass mattes needs crop shapes that are not removed; add one, or leave it out"
+            )
+        crop = crop.matted(True)
     front = None
     if any(name in SPLIT_PASSES for name in options.passes):
         if split_depth is None:
@@ -107,12 +106,14 @@ def render_passes(
                 f"camera {camera.name or '(unnamed)'}: front and behind need a perspective camera without "
                 "lens distortion"
             )
-        split = method.render_split(camera, time, split_depth, options.crop)
+        split = method.render_split(camera, time, split_depth, crop)
         frame = split.whole
         front = _linear_rgba(split.front_color, np.clip(split.front_opacity, 0.0, 1.0), encoding)
     else:
-        frame = render_camera(method, camera, time, options.crop)
+        frame = render_camera(method, camera, time, crop)
     combined = _combined(frame, method.background, options.background, encoding)
+    if grade is not None:
+        combined, front = grade.apply(combined), None if front is None else grade.apply(front)
     passes: Passes = {}
     for name in options.passes:
         if name == "combined":
@@ -121,6 +122,10 @@ def render_passes(
             passes[name] = front
         elif name == "behind" and front is not None:
             passes[name] = behind_layer(combined, front)
+        elif name == MATTES:
+            if frame.mattes is None:
+                raise OptionError("this field's method knows no mattes; leave out the pass mattes")
+            passes[name] = frame.mattes
         else:
             depth = np.where(frame.opacity < EMPTY_OPACITY, EMPTY_DEPTH, frame.depth)
             passes[name] = depth.astype(np.float32)[..., None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .device import DeviceProbe
 from .hub import EventHub
@@ -27,6 +28,7 @@ class Context:
     supervisor: Supervisor
     parents: Parents
     request_stop: Callable[[], None]
+    frame_cache: Path
     paths: AllowedPaths = field(default_factory=AllowedPaths)
     is_remote: bool = False
     device: DeviceProbe = field(default_factory=DeviceProbe)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..progress import Control, OnEvent
-from .render_params import Crop
+from .render_params import CROP
 
 if TYPE_CHECKING:
     from ..meshes.proxy import MeshOptions
@@ -26,7 +26,7 @@ class MeshParams(BaseModel):
         default="any", description="Of several times: what is solid at any of them, or always."
     )
     resolution: int = Field(default=128, description="Voxels along the box's longest side, 8 to 512.")
-    crop: Crop | None = Field(default=None, description="The box; without, what the cameras see.")
+    crop: list[dict[str, Any]] | dict[str, Any] | None = CROP
     between: bool = Field(default=True, description="Look from half-way between the cameras, too.")
     device: str = "auto"
 
@@ -35,11 +35,11 @@ class MeshParams(BaseModel):
         Raises:
             OptionError: an option does not fit.
         """
+        from ..crop import Crop
         from ..meshes.proxy import MeshOptions
-        from ..rendering.passes import crop_from_json
 
-        box = crop_from_json(self.crop.model_dump() if self.crop else None)
-        return MeshOptions(tuple(self.times), self.combine, self.resolution, box, self.between, self.device)
+        crop = Crop.from_json(self.crop, "crop")
+        return MeshOptions(tuple(self.times), self.combine, self.resolution, crop, self.between, self.device)
 
 
 def run_mesh(params: MeshParams, on_event: OnEvent, control: Control) -> dict[str, Any]:

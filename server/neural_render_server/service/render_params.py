@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 SAMPLES: Any = Field(
     default=32, ge=1, le=4096, description="Pictures averaged where a camera has a lens or a shutter."
 )
+CROP: Any = Field(
+    default=None,
+    description="What of the field is rendered, of frames that say nothing themselves: a list of {shape: box "
+    "or sphere, matrix: 4x4 to capture coordinates, of [-1, 1]^3 or the unit ball, role: keep, remove or "
+    "matte, name}, or {min, max}.",
+)
 SEED: Any = Field(default=0, ge=0, description="Of the lens and shutter samples; the same gives the same.")
-
-
-class Crop(BaseModel):
-    """An axis-aligned box in capture coordinates; what lies outside is not rendered."""
-
-    min: tuple[float, float, float]
-    max: tuple[float, float, float]
 
 
 class Environment(BaseModel):
@@ -46,8 +45,10 @@ class RenderParams(BaseModel):
     cameras: str | dict[str, Any] = Field(description="A camera file: its absolute path or its content.")
     out: str = Field(description="The folder for the frames, an absolute path.")
     format: Literal["exr", "png"] = "exr"
-    passes: list[str] = Field(default=["combined", "depth"], description="Of combined, depth, front, behind.")
-    crop: Crop | None = None
+    passes: list[str] = Field(
+        default=["combined", "depth"], description="Of combined, depth, front, behind, mattes."
+    )
+    crop: list[dict[str, Any]] | dict[str, Any] | None = CROP
     background: Literal["transparent", "field"] = "transparent"
     overwrite: bool = Field(default=True, description="False keeps the whole frames that exist.")
     device: str = "auto"
@@ -55,6 +56,11 @@ class RenderParams(BaseModel):
     seed: int = SEED
     environment: Environment | None = Field(
         default=None, description="Write equirectangular frames as light from all around: plain RGB EXR."
+    )
+    cache_gigabytes: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="How large the cache of frames may be, from which the same ones are taken; 0 uses none.",
     )
 
     def camera_path(self) -> CameraPath:
@@ -76,24 +82,31 @@ class RenderParams(BaseModel):
         from ..rendering.frames import RenderOptions
         from ..rendering.passes import PassOptions
 
-        crop = self.crop.model_dump() if self.crop else None
-        passes = PassOptions.from_json(self.passes, crop, self.background)
+        passes = PassOptions.from_json(self.passes, self.crop, self.background)
         sampling = BlurSampling(self.samples, self.seed)
         around = EnvironmentOptions.from_json(self.environment.model_dump() if self.environment else None)
         return RenderOptions(passes, self.format, self.overwrite, self.device, sampling, around)
 
 
 def run_render(
-    params: RenderParams, on_event: OnEvent, control: Control, keep_since: float | None = None
+    params: RenderParams,
+    on_event: OnEvent,
+    control: Control,
+    cache_folder: Path,
+    keep_since: float | None = None,
 ) -> dict[str, Any]:
-    """Render the frames; returns ``{frames, rendered, kept, seconds}``.
+    """Render the frames; returns ``{frames, rendered, kept, cached, seconds}``.
 
     ``keep_since``: Unix seconds of an earlier start, whose frames are kept.
 
     Raises:
         NeuralRenderError: bad input, or cancelled.
     """
+    from ..rendering.frame_cache import GIGABYTE, FrameCache
     from ..rendering.frames import render_path
 
     path, options = params.camera_path(), replace(params.options(), keep_since=keep_since)
-    return render_path(Path(params.scene), path, Path(params.out), options, on_event, control)
+    cache = None
+    if params.cache_gigabytes > 0.0:
+        cache = FrameCache(cache_folder, params.cache_gigabytes * GIGABYTE)
+    return render_path(Path(params.scene), path, Path(params.out), options, on_event, control, cache)

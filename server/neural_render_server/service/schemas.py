@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..solving.options import CameraMotion, Intrinsics, Lens, Mapper, Matching, Synchronise
 from .jobs import JobKind, JobState
 from .mesh_params import MeshParams
-from .render_params import SAMPLES, SEED, Crop, RenderParams
+from .render_params import CROP, SAMPLES, SEED, RenderParams
 
 # Above it is sooner; the bounds only keep it small.
 PRIORITY: Any = Field(default=0, ge=-100, le=100, description="Higher ones of a kind come first; 0 is usual.")
@@ -206,14 +206,20 @@ class RenderFrame(Request):
     time: float = Field(default=0.0, description="Seconds from the capture's start.")
     passes: list[str] = Field(
         default=["combined", "depth"],
-        description="Of combined, depth, front, behind; the last two need the camera's split_depth.",
+        description="Of combined, depth, mattes, front, behind; the last two need the camera's split_depth.",
     )
     format: Literal["raw", "exr", "png"] = "raw"
     dtype: Literal["float16", "float32"] = "float16"
-    crop: Crop | None = None
+    crop: list[dict[str, Any]] | dict[str, Any] | None = CROP
     background: Literal["transparent", "field"] = "transparent"
     samples: int = SAMPLES
     seed: int = SEED
+
+
+class CacheUse(BaseModel):
+    path: str = Field(description="The folder they are in.")
+    bytes: int
+    frames: int
 
 
 class Client(Request):

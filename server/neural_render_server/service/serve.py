@@ -84,7 +84,7 @@ def _run(options: ServeOptions, state: StateFolder, parents: Parents, paths: All
     listener = _listen(options.host, options.port)
     store = JobStore(state.database)
     hub = EventHub()
-    supervisor = Supervisor(store, hub, state.lock_files)
+    supervisor = Supervisor(store, hub, state.frame_cache, state.lock_files)
     info = ServerInfo(
         options.host,
         listener.getsockname()[1],
@@ -100,7 +100,17 @@ def _run(options: ServeOptions, state: StateFolder, parents: Parents, paths: All
     def request_stop() -> None:
         server.should_exit = True
 
-    context = Context(info.token, store, hub, supervisor, parents, request_stop, paths, options.is_remote)
+    context = Context(
+        info.token,
+        store,
+        hub,
+        supervisor,
+        parents,
+        request_stop,
+        state.frame_cache,
+        paths,
+        options.is_remote,
+    )
     config = uvicorn.Config(
         create_app(context),
         log_level="warning",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -52,13 +51,13 @@ class SingleFrames:
         Raises:
             NeuralRenderError: the scene, the camera or an option is no good.
         """
+        from ..rendering.frames import matte_names
         from ..rendering.passes import PassOptions
 
         frame = PathFrame.from_json(request.camera, {}, request.time, "", "camera")
         paths.check_frame(frame)
         sampling = BlurSampling(request.samples, request.seed)
-        crop = request.crop.model_dump() if request.crop else None
-        options = PassOptions.from_json(request.passes, crop, request.background)
+        options = PassOptions.from_json(request.passes, request.crop, request.background)
         if request.format == "png" and "combined" not in request.passes:
             raise OptionError("PNG holds the combined pass only; choose it, or the format exr or raw")
         with self._lock:
@@ -66,7 +65,8 @@ class SingleFrames:
             start = time.perf_counter()
             passes = renderer.render_frame(frame, options, sampling)
             seconds = time.perf_counter() - start
-        return encode(passes, request.passes, request.format, request.dtype, seconds)
+        names = matte_names(frame, options)
+        return encode(passes, request.passes, request.format, request.dtype, seconds, names)
 
     def _open(self, path: Path) -> FrameRenderer:
         from ..rendering.frames import FrameRenderer
@@ -86,7 +86,14 @@ class SingleFrames:
         return held[1]
 
 
-def encode(passes: Planes, order: Sequence[str], format: str, dtype: str, seconds: float) -> EncodedFrame:
+def encode(
+    passes: Planes,
+    order: Sequence[str],
+    format: str,
+    dtype: str,
+    seconds: float,
+    matte_names: Sequence[str] = (),
+) -> EncodedFrame:
     """A rendered frame as raw planes, EXR or PNG bytes."""
     height, width, _ = passes[order[0]].shape
     headers = {
@@ -99,15 +106,11 @@ def encode(passes: Planes, order: Sequence[str], format: str, dtype: str, second
         headers["X-Neural-Render-Planes"] = ",".join(f"{name}:{passes[name].shape[2]}" for name in order)
         body = raw_planes([passes[name] for name in order], dtype)
         return EncodedFrame(body, "application/octet-stream", headers)
-    from ..rendering.images import encode_png, write_exr
+    from ..rendering.images import encode_exr, encode_png
 
     if format == "png":
         return EncodedFrame(encode_png(passes), "image/png", headers)
-    # OpenEXR's Python module writes to paths only.
-    with tempfile.TemporaryDirectory(prefix="neural-render-") as folder:
-        file = Path(folder) / "frame.exr"
-        write_exr(file, passes)
-        return EncodedFrame(file.read_bytes(), "image/x-exr", headers)
+    return EncodedFrame(encode_exr(passes, matte_names), "image/x-exr", headers)
 
 
 def raw_planes(planes: Sequence[npt.NDArray[np.float32]], dtype: str) -> memoryview:

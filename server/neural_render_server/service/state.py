@@ -67,6 +67,10 @@ class StateFolder:
         return self.path / "jobs.sqlite"
 
     @property
+    def frame_cache(self) -> Path:
+        return self.path / "frame_cache"
+
+    @property
     def _server_file(self) -> Path:
         return self.path / "server.json"
 

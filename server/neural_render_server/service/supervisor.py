@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .error_bodies import HttpError
@@ -31,8 +32,13 @@ _KINDS: dict[JobKind, tuple[str, str]] = {
 class Supervisor:
     """Starts, commands and follows the workers. Its public methods may be called from any thread."""
 
-    def __init__(self, store: JobStore, hub: EventHub, held_files: Sequence[int] = ()) -> None:
-        """``held_files``: open files that stay locked until the last worker has ended too."""
+    def __init__(
+        self, store: JobStore, hub: EventHub, frame_cache: Path, held_files: Sequence[int] = ()
+    ) -> None:
+        """``frame_cache``: the folder where render jobs keep frames; ``held_files``: open files that stay
+        locked until the last worker has ended too.
+        """
+        self._frame_cache = frame_cache
         self._held_files = held_files
         self._store = store
         self._hub = hub
@@ -179,7 +185,13 @@ class Supervisor:
     def _start_worker(self, job: Job) -> WorkerProcess | None:
         try:
             worker = WorkerProcess(
-                {"kind": job.kind, "params": job.params, "resume": job.resume, "started": job.started},
+                {
+                    "kind": job.kind,
+                    "params": job.params,
+                    "resume": job.resume,
+                    "started": job.started,
+                    "frame_cache": str(self._frame_cache),
+                },
                 self._held_files,
             )
         except OSError as error:

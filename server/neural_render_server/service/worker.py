@@ -1,10 +1,10 @@
 """The worker process: one training, rendering, meshing or solve, told and telling over JSON lines.
 
 It is started by the service as ``python -m neural_render_server.service.worker``. The first line of
-its stdin is the job ``{kind, params, resume, started}``, each further one a command ``{"command":
-"cancel" | "pause" | "resume"}``. Its stdout carries the events ``{"event": kind, "data": {...}}`` and as
-the last line ``{"end": "done" | "failed" | "cancelled", ...}``. It ends by itself when stdin ends, which
-is when the service has died.
+its stdin is the job ``{kind, params, resume, started, frame_cache}``, each further one a command
+``{"command": "cancel" | "pause" | "resume"}``. Its stdout carries the events ``{"event": kind, "data":
+{...}}`` and as the last line ``{"end": "done" | "failed" | "cancelled", ...}``. It ends by itself when stdin
+ends, which is when the service has died.
 """
 
 from __future__ import annotations
@@ -86,7 +86,13 @@ def run_job(job: dict[str, Any], writer: EventWriter, control: Control) -> dict[
 
     # The frames that an earlier start finished are kept, older ones of the folder are not.
     keep_since = job["started"] if job["resume"] else None
-    return run_render(RenderParams.model_validate(job["params"]), writer.event, control, keep_since)
+    return run_render(
+        RenderParams.model_validate(job["params"]),
+        writer.event,
+        control,
+        Path(job["frame_cache"]),
+        keep_since,
+    )
 
 
 def resumed_params(job: dict[str, Any]) -> dict[str, Any]:

@@ -238,3 +238,32 @@ def test_unregistering_leaves_blenders_panels_as_they_were(empty_scene):
     finally:
         bpy.ops.preferences.addon_enable(module=EXTENSION)
     assert "RENDER_PT_format" in ours()
+
+
+def test_lens_and_shutter_are_those_of_render_frames(shot, tmp_path):
+    """Field and camera move, the camera is out of focus: F12 in bands has the frames' own mean."""
+    shot.neural_render.render.folder, shot.neural_render.render.samples = str(tmp_path), 6
+    field = shot.neural_render.field
+    for frame, x, seconds in ((1, 0.6, 0.0), (5, 1.4, 0.3)):
+        field.location.x = x
+        field.keyframe_insert("location", frame=frame)
+        field.neural_render.time_mapping = "FIELD_TIME"
+        field.neural_render.field_time = seconds
+        field.keyframe_insert("neural_render.field_time", frame=frame)
+    shot.camera.parent = None
+    shot.camera.location, shot.camera.rotation_euler = (2.6, -3.4, 4.0), (1.15, 0.0, 0.2)
+    shot.frame_set(3)
+    shot.frame_start = shot.frame_end = 3
+    sharp = rgba(rendered(shot, tmp_path, "sharp"))
+    dof = shot.camera.data.dof
+    dof.use_dof, dof.focus_distance, dof.aperture_fstop = True, 3.0, 0.05
+    shot.render.use_motion_blur, shot.render.motion_blur_shutter = True, 1.0
+    for position in ("CENTER", "END"):
+        shot.render.motion_blur_position = position
+        blurred = rgba(rendered(shot, tmp_path, position))
+        assert shot.frame_current == 3
+        assert bpy.ops.neural_render.render_frames() == {"FINISHED"}
+        with OpenEXR.File(str(tmp_path / "tiny_0003.exr"), separate_channels=True) as file:
+            frame = np.stack([file.channels()[f"ViewLayer.Combined.{c}"].pixels for c in "RGBA"], axis=-1)
+        assert np.abs(blurred - frame).max() < 1e-4
+        assert np.abs(blurred - sharp).mean() > 0.01

@@ -13,7 +13,7 @@ import numpy as np
 
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.cli import main
-from neural_render_server.methods.base import CropBox
+from neural_render_server.crop import Crop
 from neural_render_server.methods.registry import config_schema, get_method
 from neural_render_server.progress import Control
 from neural_render_server.rendering.images import read_exr
@@ -82,4 +82,4 @@ def test_a_crop_box_holds_nothing_of_it(train_panorama: Any, tiny_film: Path, tm
     method = load_method(Scene(train_panorama(tiny_film, tmp_path / "scene", steps=3)))
     camera = open_capture(tiny_film).cameras[0]
     assert method.render(camera, 0.1).opacity.min() == 1.0
-    assert method.render(camera, 0.1, CropBox((-1, -1, -1), (1, 1, 1))).opacity.max() == 0.0
+    assert method.render(camera, 0.1, Crop.box((-1, -1, -1), (1, 1, 1))).opacity.max() == 0.0

@@ -10,9 +10,9 @@ import torch
 from ball_views import TIMES, Views, ball_scene, camera_at, make_views
 
 from neural_render_server.cameras import Camera
+from neural_render_server.crop import Crop
 from neural_render_server.errors import SceneError, TrainingError
 from neural_render_server.kernels import layout
-from neural_render_server.methods.base import CropBox
 from neural_render_server.methods.gaussians import GaussiansConfig, GaussiansMethod
 from neural_render_server.methods.gaussians.config import growth_limit, room
 from neural_render_server.methods.gaussians.growth import clone_by_error
@@ -199,7 +199,7 @@ def test_a_gaussian_is_drawn_where_it_is_at_that_time() -> None:
 
 def test_crop_drops_what_is_outside_at_that_time() -> None:
     method = single_gaussian((0.0, 1.0, 0.0), 0.1)
-    crop = CropBox((-0.2, 0.0, -1.0), (0.2, 2.0, 1.0))
+    crop = Crop.box((-0.2, 0.0, -1.0), (0.2, 2.0, 1.0))
     assert method.render(camera_at(0.0), 0.0, crop).opacity.max() > 0.8
     assert method.render(camera_at(0.0), 0.5, crop).opacity.max() == 0.0
 

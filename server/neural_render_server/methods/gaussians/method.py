@@ -13,11 +13,13 @@ import numpy.typing as npt
 import torch
 
 from ...cameras import Camera
+from ...crop import Crop
 from ...errors import SceneError, TrainingError
 from ...kernels import backend_for, layout
 from ...kernels.backend import Backend, LossWeights, Rendering
+from ...kernels.ray_parts import RayParts, ray_parts
 from ...kernels.warm_up import warm_up
-from ..base import CropBox, Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
+from ..base import Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from . import growth, schedule
 from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step, growth_limit, room
 from .initialise import initial_gaussians
@@ -189,24 +191,41 @@ class GaussiansMethod(Method):
         psnr = -10.0 * math.log10(max(loss.squared_error, 1e-10))
         return {"loss": loss.value, "psnr": psnr, "gaussians": float(model.count)}
 
-    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+    def render(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
+        if crop is not None:
+            return self._render_parts(camera, time, crop, None)[0]
         rows, view = self._drawn(camera, time, crop)
         return _frame(_cut(self._render_backend().render(rows, view, with_depth=True), camera))
 
     def render_split(
-        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: Crop | None = None
     ) -> SplitFrame:
-        rows, view = self._drawn(camera, time, crop)
-        depths = torch.full((view.height, view.width), torch.inf, device=self.device)
-        depths[_window(camera)] = torch.from_numpy(split_depth).to(self.device)
-        whole, front = self._render_backend().render_split(rows, view, depths)
-        front = _cut(front, camera)
-        return SplitFrame(_frame(_cut(whole, camera)), front.color.cpu().numpy().copy(), _opacity(front))
+        whole, front = self._render_parts(camera, time, crop, split_depth)
+        assert front is not None
+        return SplitFrame(whole, front.color.cpu().numpy().copy(), _opacity(front))
 
-    def _drawn(self, camera: Camera, time: float, crop: CropBox | None) -> tuple[torch.Tensor, layout.View]:
+    def _render_parts(
+        self, camera: Camera, time: float, crop: Crop | None, split_depth: npt.NDArray[np.float32] | None
+    ) -> tuple[RenderedFrame, Rendering | None]:
+        """The whole of what is kept and, with ``split_depth`` (H, W), the part in front."""
+        rows, view = self._drawn(camera, time, crop)
+        rays_o, rays_d = (
+            torch.from_numpy(np.ascontiguousarray(rays)).reshape(-1, 3).to(self.device)
+            for rays in camera.rays()
+        )
+        split = None if split_depth is None else torch.from_numpy(split_depth).reshape(-1).to(self.device)
+        parts = _uncut(ray_parts(crop, rays_o, rays_d, split), camera)
+        found = self._render_backend().render_parts(rows, view, parts)
+        frame = _frame(_cut(found.whole, camera))
+        if crop is not None and crop.with_mattes:
+            mattes = found.mattes[:, *_window(camera)].movedim(0, -1).cpu().numpy().copy()
+            frame = replace(frame, mattes=mattes)
+        return frame, None if found.front is None else _cut(found.front, camera)
+
+    def _drawn(self, camera: Camera, time: float, crop: Crop | None) -> tuple[torch.Tensor, layout.View]:
         """The rows to draw and the view to draw them in."""
         model = self.shown
-        rows = model.alive if crop is None else model.inside(crop, time)
+        rows = model.alive if crop is None else model.reaching(crop, time)
         # At a longer focal length than trained with, a pixel's footprint stays that of a training pixel:
         # the Gaussians were fitted with it, and would leave gaps without (Yu et al. 2024, Mip-Splatting).
         pixels = camera.fl_x * (model.distance if camera.camera_model == "ORTHOGRAPHIC" else 1.0)
@@ -247,6 +266,27 @@ def _window(camera: Camera) -> tuple[slice, slice]:
     """Rows and columns of the camera's image within the uncut one."""
     left, top = camera.window[:2] if camera.window else (0, 0)
     return slice(top, top + camera.height), slice(left, left + camera.width)
+
+
+def _uncut(parts: RayParts, camera: Camera) -> RayParts:
+    """The parts of the window's pixels among those of the uncut image; the others are not drawn."""
+    if camera.window is None:
+        return parts
+    _, _, width, height = camera.window
+
+    def spread(values: torch.Tensor) -> torch.Tensor:
+        image = values.new_zeros((*values.shape[:-1], height, width))
+        image[..., *_window(camera)] = values.reshape(*values.shape[:-1], camera.height, camera.width)
+        return image.flatten(-2)
+
+    return replace(
+        parts,
+        depths=spread(parts.depths),
+        signs=spread(parts.signs),
+        constants=spread(parts.constants),
+        near=spread(parts.near),
+        far=spread(parts.far),
+    )
 
 
 def _cut(rendering: Rendering, camera: Camera) -> Rendering:

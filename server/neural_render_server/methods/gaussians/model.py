@@ -9,13 +9,17 @@ import numpy.typing as npt
 import torch
 
 from ...cameras import Camera
+from ...crop import Crop
 from ...errors import SceneError
 from ...kernels import layout
-from ..base import CropBox, Tensors
+from ..base import Tensors
 from .cloud import GaussianCloud
 
 # Of the scene's usual distance: what is nearer to the camera is not drawn.
 NEAR_SHARE = 0.02
+
+# Deviations from its centre beyond which a Gaussian counts as nothing: less than 1e-4 of it is there.
+REACH = 4.0
 
 
 @dataclass(eq=False)
@@ -48,14 +52,23 @@ class Gaussians:
     def timestep(self, seconds: float) -> float:
         return (seconds - self.start_time) / self.time_unit
 
-    def inside(self, crop: CropBox, seconds: float) -> torch.Tensor:
-        """The rows whose centre lies in ``crop`` at ``seconds``."""
+    def reaching(self, crop: Crop, seconds: float) -> torch.Tensor:
+        """The rows that may reach into what ``crop`` keeps at ``seconds``: the others need not be drawn."""
+        kept = [shape for shape in crop.shapes if shape.role == "keep"]
+        if not kept:
+            return self.alive
         alive = self.alive
         elapsed = self.timestep(seconds) - alive[:, layout.TIME]
         center = alive[:, layout.POSITION] + elapsed[:, None] * alive[:, layout.VELOCITY]
-        minimum = torch.tensor(crop.minimum, dtype=alive.dtype, device=alive.device)
-        maximum = torch.tensor(crop.maximum, dtype=alive.dtype, device=alive.device)
-        return alive[((center >= minimum) & (center <= maximum)).all(1)]
+        radius = REACH * torch.exp(alive[:, layout.SCALE].amax(1))
+        reaches = torch.zeros_like(radius, dtype=torch.bool)
+        for shape in kept:
+            to_shape = torch.from_numpy(shape.to_shape).to(alive.dtype).to(alive.device)
+            place = center @ to_shape[:3, :3].T + to_shape[:3, 3]
+            # a ball around the centre reaches this far along the shape's axes
+            further = radius[:, None] * to_shape[:3, :3].norm(dim=1)
+            reaches |= (place.abs() <= 1.0 + further).all(1)
+        return alive[reaches]
 
     def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Corners of the box that holds all but the outermost half per cent on each side."""

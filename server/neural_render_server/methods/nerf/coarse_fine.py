@@ -13,12 +13,13 @@ from torch import nn
 
 from ...cameras import Camera
 from ...errors import SceneError
+from ...kernels.ray_parts import RayParts
 from ..base import Report, Tensors, TrainingViews
 from ..volumetric.adam_state import adam_tensors, load_adam
 from ..volumetric.bounds import SceneBounds, scene_bounds
 from ..volumetric.ray_method import RayMethod
 from ..volumetric.rays import PixelSampler, RayGatherer, step_random
-from ..volumetric.rendering import Composited, RenderRays
+from ..volumetric.rendering import RenderedRays, RenderRays
 from ..volumetric.requirements import check_views
 from ..volumetric.uniform_sampler import UniformSampler
 from .conditions import Condition
@@ -186,24 +187,18 @@ class CoarseFineMethod(RayMethod, Generic[Config]):
         with torch.no_grad():
             condition = trained.condition(torch.tensor([time], dtype=torch.float32, device=self.device))
 
-        def render_rays(
-            rays_o: torch.Tensor,
-            rays_d: torch.Tensor,
-            near: torch.Tensor,
-            far: torch.Tensor,
-            split: torch.Tensor | None,
-        ) -> tuple[Composited, Composited | None]:
+        def render_rays(rays_o: torch.Tensor, rays_d: torch.Tensor, parts: RayParts) -> RenderedRays:
             _, fine = render_coarse_fine(
                 trained.coarse,
                 trained.fine,
                 space.rays(rays_o, rays_d),
                 torch.nn.functional.normalize(rays_d, dim=-1),
                 condition.expand(len(rays_o), -1),
-                (near, far),
+                parts,
                 Sampling(config.coarse_samples, config.fine_samples),
-                split,
             )
-            return (fine.color, fine.opacity, fine.depth), fine.front
+            assert fine.mattes is not None
+            return RenderedRays((fine.color, fine.opacity, fine.depth), fine.front, fine.mattes)
 
         return render_rays
 

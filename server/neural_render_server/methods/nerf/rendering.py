@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ...kernels.ray_parts import RayParts
 from ..volumetric import stepfun
-from ..volumetric.quadrature import composite, volume_weights
+from ..volumetric.quadrature import composite, composite_mattes, volume_weights
 from ..volumetric.rays import torch_random
-from ..volumetric.rendering import share_before
 from .space import FieldRays
 
 # The last sample of an open ray stands for all beyond it (released code).
@@ -32,13 +32,14 @@ class Radiance(Protocol):
 class Composited:
     """Premultiplied colour (R, 3), opacity (R,), and the sum of weights times planar depth (R,).
 
-    ``front`` is the part of the three before a depth to split at, if one was given.
+    ``front``: the part of the three in front, and ``mattes`` (R, M), where rays are cut into parts.
     """
 
     color: torch.Tensor
     opacity: torch.Tensor
     depth: torch.Tensor
     front: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+    mattes: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -60,26 +61,25 @@ def render_coarse_fine(
     rays: FieldRays,
     directions: torch.Tensor,
     condition: torch.Tensor,
-    limits: tuple[torch.Tensor, torch.Tensor] | None,
+    parts: RayParts | None,
     sampling: Sampling,
-    split: torch.Tensor | None = None,
 ) -> tuple[Composited, Composited]:
     """Both networks' renderings of R rays.
 
-    ``directions`` (R, 3) unit, in capture coordinates; ``condition`` (R, C); ``limits``: planar depths (R,)
-    between which there may be something; ``split`` (R,): planar depth to split the fine one at.
+    ``directions`` (R, 3) unit, in capture coordinates; ``condition`` (R, C); ``parts``: what the rays are cut
+    into in planar depth; all of them is kept without.
     """
     count, device = len(directions), directions.device
     jitter = _jitter(sampling.random, count, sampling.coarse, device)
     shares = stepfun.stratified(count, sampling.coarse, jitter, directions.dtype, device)
     t = rays.spaced(shares)
-    first, weights = _render(coarse, rays, t, directions, condition, limits, sampling)
+    first, weights = _render(coarse, rays, t, directions, condition, parts, sampling)
     middles = 0.5 * (t[:, 1:] + t[:, :-1])
     jitter = _jitter(sampling.random, count, sampling.fine, device)
     quantiles = stepfun.stratified(count, sampling.fine, jitter, directions.dtype, device)
     found = stepfun.sample(middles, weights[:, 1:-1].detach() + WEIGHT_PADDING, quantiles)
     t = torch.sort(torch.cat([t, found], dim=-1), dim=-1).values
-    second, _ = _render(fine, rays, t, directions, condition, limits, sampling, split)
+    second, _ = _render(fine, rays, t, directions, condition, parts, sampling)
     return first, second
 
 
@@ -95,9 +95,8 @@ def _render(
     t: torch.Tensor,
     directions: torch.Tensor,
     condition: torch.Tensor,
-    limits: tuple[torch.Tensor, torch.Tensor] | None,
+    parts: RayParts | None,
     sampling: Sampling,
-    split: torch.Tensor | None = None,
 ) -> tuple[Composited, torch.Tensor]:
     """The rendering and the samples' weights; NeRF, equation 3: each sample stands for all up to the next."""
     raw, colors = network(rays.points(t), directions, condition)
@@ -106,19 +105,20 @@ def _render(
         raw = raw + sampling.noise * torch.from_numpy(noise).to(raw.device)
     density = torch.relu(raw)
     depths = rays.planar_depth(t)
-    is_inside = (rays.near < rays.far)[:, None].expand_as(t)
-    if limits is not None:
-        is_inside = is_inside & (depths >= limits[0][:, None]) & (depths <= limits[1][:, None])
     end = (
         torch.full_like(t[:, :1], ENDLESS) if rays.ends_open else (rays.far[:, None] - t[:, -1:]).clamp_min(0)
     )
     lengths = torch.cat([t.diff(dim=-1), end], dim=-1) * rays.directions.norm(dim=-1, keepdim=True)
-    density = density * is_inside
-    weights = volume_weights(density, lengths)
+    density = density * (rays.near < rays.far)[:, None]
+    if parts is None:
+        weights = volume_weights(density, lengths)
+        return Composited(*composite(weights, colors, depths)), weights
+    # the last sample of an open ray is counted where it lies
+    last = depths[:, -1:] if rays.ends_open else rays.planar_depth(rays.far[:, None])
+    shares = parts.shares(depths, torch.cat([depths, last], dim=-1).diff(dim=-1))
     front = None
-    if split is not None:
-        # the last sample of an open ray is counted where it lies
-        last = depths[:, -1:] if rays.ends_open else rays.planar_depth(rays.far[:, None])
-        share = share_before(split[:, None], depths, torch.cat([depths, last], dim=-1).diff(dim=-1))
-        front = composite(volume_weights(density * share, lengths), colors, depths)
-    return Composited(*composite(weights, colors, depths), front), weights
+    if parts.has_front:
+        front = composite(volume_weights(density * shares[1], lengths), colors, depths)
+    weights = volume_weights(density * shares[0], lengths)
+    mattes = composite_mattes(weights, shares, parts)
+    return Composited(*composite(weights, colors, depths), front, mattes), weights

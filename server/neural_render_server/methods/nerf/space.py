@@ -12,9 +12,9 @@ import torch
 
 from ...cameras import Camera
 from ...errors import OptionError
+from ...kernels.ray_shapes import intersect_box
 from ..base import Tensors, TrainingViews
 from ..volumetric.bounds import SceneBounds
-from ..volumetric.boxes import intersect_box
 
 # The near plane is kept at three quarters of the nearest stated depth (LLFF's and NeRF's bd_factor).
 NEAR_MARGIN = 0.75

@@ -16,11 +16,12 @@ from ...errors import SceneError
 from ...fields.networks import MLP
 from ...kernels import hash_encoding
 from ...kernels.hash_layout import HashLayout, geometric_layout, initial_table
+from ...kernels.ray_parts import RayParts
 from ..base import Report, Tensors, TrainingViews
 from ..volumetric.optimizer import FieldOptimizer
 from ..volumetric.ray_method import RayMethod
 from ..volumetric.rays import RayGatherer, step_random
-from ..volumetric.rendering import Composited, RenderRays
+from ..volumetric.rendering import Composited, RenderedRays, RenderRays
 from ..volumetric.schedule import Schedule, learning_rate
 from ..volumetric.uniform_sampler import UniformSampler
 from .plane import PicturePlane
@@ -134,29 +135,26 @@ class NgpImageMethod(RayMethod):
         right = torch.from_numpy(camera.camera_to_world[:3, 0] / camera.fl_x).float().to(self.device)
         down = torch.from_numpy(-camera.camera_to_world[:3, 1] / camera.fl_y).float().to(self.device)
 
-        def render_rays(
-            rays_o: torch.Tensor,
-            rays_d: torch.Tensor,
-            near: torch.Tensor,
-            far: torch.Tensor,
-            split: torch.Tensor | None,
-        ) -> tuple[Composited, Composited | None]:
+        def render_rays(rays_o: torch.Tensor, rays_d: torch.Tensor, parts: RayParts) -> RenderedRays:
             _, distance, is_hit = plane.hit(rays_o, rays_d)
             covered = float(distance[is_hit].max()) / camera.fl_x / plane.pixel if is_hit.any() else 1.0
             across = min(max(math.ceil(covered - 1e-3), 1), MOST_SAMPLES_ACROSS)
             total, front = rays_o.new_zeros(2, len(rays_o), 5)
+            mattes = rays_o.new_zeros(len(rays_o), parts.mattes)
             offsets = [(k + 0.5) / across - 0.5 for k in range(across)]
             for x in offsets:
                 for y in offsets:
                     places, distance, is_hit = plane.hit(rays_o, rays_d + x * right + y * down)
-                    seen = torch.nonzero(is_hit & (distance >= near) & (distance <= far))[:, 0]
+                    seen = torch.nonzero(is_hit)[:, 0]
+                    shares = parts.shares(distance[seen], torch.zeros_like(distance[seen]), seen)[..., None]
                     values = field.network(field.encode(places[seen])).clamp(0.0, 1.0)
                     values = torch.cat([values, values[:, 3:] * distance[seen, None]], dim=-1)
-                    total[seen] += values
-                    if split is not None:
-                        front[seen] += values * (distance <= split)[seen, None]
+                    total[seen] += values * shares[0]
+                    if parts.has_front:
+                        front[seen] += values * shares[1]
+                    mattes[seen] += values[:, 3:4] * shares[parts.first_matte :, :, 0].T
             whole, before = _composited(total / across**2), _composited(front / across**2)
-            return whole, None if split is None else before
+            return RenderedRays(whole, before if parts.has_front else None, mattes / across**2)
 
         return render_rays
 

@@ -11,11 +11,12 @@ from ...fields.encodings import spherical_harmonics
 from ...kernels.compositing import composite
 from ...kernels.march_steps import MarchSteps
 from ...kernels.ray_marching import march
+from ...kernels.ray_parts import RayParts
+from ...kernels.ray_shapes import intersect_box
 from .box import CascadeBox
-from .boxes import intersect_box
 from .look import Encoder, Steps, look
 from .occupancy import OccupancyGrid
-from .rendering import Composited, share_before
+from .rendering import Composited
 
 
 class MarchedField(Encoder, Protocol):
@@ -30,8 +31,8 @@ class Marched:
     """What composites to pixels, and what the backward pass needs.
 
     ``color`` (R, 3) premultiplied, ``opacity`` (R,), ``depth`` (R,) weighted sum of distances along the
-    rays; ``features`` (N, W) is a leaf of the graph, of the samples at ``places`` and ``times``. ``front`` is
-    the part of colour, opacity and depth before a depth to split at, if one was given.
+    rays; ``features`` (N, W) is a leaf of the graph, of the samples at ``places`` and ``times``. ``front``:
+    the part of colour, opacity and depth in front, and ``mattes`` (R, M), where rays are cut into parts.
     """
 
     color: torch.Tensor
@@ -41,6 +42,7 @@ class Marched:
     places: torch.Tensor
     times: torch.Tensor
     front: Composited | None = None
+    mattes: torch.Tensor | None = None
 
     def backward(self, loss: torch.Tensor, field: MarchedField) -> None:
         """Add the loss's gradient to the ``grad`` of all the field's parameters."""
@@ -66,12 +68,12 @@ class Marcher:
         near: torch.Tensor,
         far: torch.Tensor,
         jitter: torch.Tensor,
-        split: torch.Tensor | None = None,
+        parts: RayParts | None = None,
     ) -> Marched:
         """Render rays (R, 3) in capture coordinates at the field's ``times`` (R,) in [0, 1].
 
         ``near``, ``far`` (R,) bound the distance along ``rays_d``; ``jitter`` (R,) moves the first step;
-        ``split`` (R,): distance along ``rays_d`` to split at.
+        ``parts``: what the rays are cut into; all of them is kept without.
         """
         origins, directions = self.box.rays_to_unit(rays_o, rays_d)
         half = 0.5 * 2.0 ** (self.box.cascades - 1)
@@ -88,15 +90,32 @@ class Marcher:
         features = samples.features.requires_grad_(torch.is_grad_enabled())
         density, color = field.networks.radiance(features, harmonics, samples.rows)
         thickness = density * samples.path
-        pixels, opacity, depth = composite(thickness, color, samples.distances, samples.bounds)
-        front = None
-        if split is not None:
+        front = mattes = None
+        if parts is not None:
             starts = samples.distances - 0.5 * samples.lengths
-            share = share_before(split[samples.rows], starts, samples.lengths)
-            front = composite(thickness * share, color, samples.distances, samples.bounds)
-        return Marched(pixels, opacity, depth, features, samples.places, samples.times, front)
+            shares = parts.shares(starts, samples.lengths, samples.rows)
+            if parts.has_front:
+                front = composite(thickness * shares[1], color, samples.distances, samples.bounds)
+            thickness = thickness * shares[0]
+            inside = shares[parts.first_matte :] / shares[0].clamp_min(torch.finfo(starts.dtype).tiny)
+            mattes = composited_values(thickness, inside, samples.distances, samples.bounds)
+        pixels, opacity, depth = composite(thickness, color, samples.distances, samples.bounds)
+        return Marched(pixels, opacity, depth, features, samples.places, samples.times, front, mattes)
 
     def density(self, field: MarchedField, unit: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """(N,) density, per edge of the innermost cube, at ``unit`` coordinates (N, 3)."""
         with torch.no_grad():
             return field.networks.density(field.encode(self.box.unit_to_field(unit), times))
+
+
+def composited_values(
+    thickness: torch.Tensor, values: torch.Tensor, distances: torch.Tensor, bounds: torch.Tensor
+) -> torch.Tensor:
+    """(R, V) sums of weights times each of ``values`` (V, N), three at once as if they were colours."""
+    count = len(values)
+    padded = torch.nn.functional.pad(values, (0, 0, 0, -count % 3))
+    columns = [
+        composite(thickness, padded[first : first + 3].T.contiguous(), distances, bounds)[0]
+        for first in range(0, count, 3)
+    ]
+    return torch.cat([thickness.new_empty(len(bounds) - 1, 0), *columns], dim=-1)[:, :count]

@@ -16,6 +16,7 @@ from torch.nn.functional import huber_loss
 from ...cameras import Camera
 from ...errors import SceneError, TrainingError
 from ...kernels.march_steps import MarchSteps
+from ...kernels.ray_parts import RayParts
 from ..base import Report, Tensors, TrainingViews
 from .bounds import hull_is_known, in_hull, scene_bounds
 from .box import CascadeBox
@@ -24,7 +25,7 @@ from .occupancy import OccupancyGrid
 from .optimizer import FieldOptimizer
 from .ray_method import RayMethod
 from .rays import PixelSampler, RayGatherer, step_random, torch_random
-from .rendering import Composited, RenderRays
+from .rendering import RenderedRays, RenderRays
 from .schedule import Schedule, learning_rate
 
 # Instant-NGP's released code: Huber loss with this threshold, divided by 5; first number of rays of a batch
@@ -190,16 +191,11 @@ class MarchedMethod(RayMethod, Generic[Config]):
         marcher, field = self._ready(), self._averaged
         unit_time = self._unit_times(torch.tensor([time], device=self.device))
 
-        def render_rays(
-            rays_o: torch.Tensor,
-            rays_d: torch.Tensor,
-            near: torch.Tensor,
-            far: torch.Tensor,
-            split: torch.Tensor | None,
-        ) -> tuple[Composited, Composited | None]:
-            times, middle = unit_time.expand(len(near)), torch.full_like(near, 0.5)
-            found = marcher.render(field, rays_o, rays_d, times, near, far, middle, split)
-            return (found.color, found.opacity, found.depth), found.front
+        def render_rays(rays_o: torch.Tensor, rays_d: torch.Tensor, parts: RayParts) -> RenderedRays:
+            times, middle = unit_time.expand(len(rays_o)), torch.full_like(parts.near, 0.5)
+            found = marcher.render(field, rays_o, rays_d, times, parts.near, parts.far, middle, parts)
+            assert found.mattes is not None
+            return RenderedRays((found.color, found.opacity, found.depth), found.front, found.mattes)
 
         return render_rays
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import torch
 
+from ...kernels.ray_parts import RayParts
+
 
 def volume_weights(density: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """(R, S) weight of each interval: what reaches it times what it stops.
@@ -29,3 +31,12 @@ def composite(
     """
     color = torch.einsum("rs,rsc->rc", weights, colors)
     return color, weights.sum(dim=-1), (weights * distances).sum(dim=-1)
+
+
+def composite_mattes(weights: torch.Tensor, shares: torch.Tensor, parts: RayParts) -> torch.Tensor:
+    """(R, M) what of each ray's opacity lies in each matte's shape.
+
+    ``weights`` (R, S) are of what is kept, ``shares`` (P, R, S) what of the intervals belongs to each part.
+    """
+    inside = shares[parts.first_matte :] / shares[0].clamp_min(torch.finfo(shares.dtype).tiny)
+    return torch.einsum("rs,mrs->rm", weights, inside)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...cameras import Camera
-from ..base import CropBox, Method, RenderedFrame, SplitFrame
+from ...crop import Crop
+from ..base import Method, RenderedFrame, SplitFrame
 from .rendering import RAYS_PER_CHUNK, RenderRays, render_in_chunks, split_in_chunks
 
 
@@ -24,13 +25,13 @@ class RayMethod(Method):
         """Rays rendered at once: bounds the memory that their samples take."""
         return RAYS_PER_CHUNK
 
-    def render(self, camera: Camera, time: float, crop: CropBox | None = None) -> RenderedFrame:
+    def render(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
         return render_in_chunks(
             camera, crop, self.device, self.rays_renderer(camera, time), self.rays_at_once
         )
 
     def render_split(
-        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: CropBox | None = None
+        self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: Crop | None = None
     ) -> SplitFrame:
         render_rays = self.rays_renderer(camera, time)
         return split_in_chunks(camera, crop, self.device, render_rays, split_depth, self.rays_at_once)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ...cameras import Camera
+from ...crop import Crop
+from ...kernels.ray_parts import RayParts, ray_parts
 from ...kernels.threads import thread_count
-from ..base import CropBox, RenderedFrame, SplitFrame
-from .boxes import intersect_box
+from ..base import RenderedFrame, SplitFrame
 
 # Rays rendered at once: bounds the memory that samples take, whatever the camera's size.
 RAYS_PER_CHUNK = 16384
@@ -21,29 +23,36 @@ LEAST_OPACITY = 1e-4
 
 # Premultiplied colour (R, 3), opacity (R,), sum of weights times planar depth (R,)
 Composited = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-# rays_o (R, 3), rays_d (R, 3) of unit planar depth, near (R,), far (R,) in planar depth (near >= far: nothing
-# to render), planar depth (R,) to split at -> the whole and the part before that depth
-RenderRays = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None],
-    tuple[Composited, Composited | None],
-]
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedRays:
+    """The ``whole`` of what is kept; the part in ``front``, if the rays are split; ``mattes`` (R, M)."""
+
+    whole: Composited
+    front: Composited | None
+    mattes: torch.Tensor
+
+
+# rays_o (R, 3), rays_d (R, 3) of unit planar depth, and the parts that they are cut into
+RenderRays = Callable[[torch.Tensor, torch.Tensor, RayParts], RenderedRays]
 
 
 def render_in_chunks(
     camera: Camera,
-    crop: CropBox | None,
+    crop: Crop | None,
     device: torch.device,
     render_rays: RenderRays,
     rays_per_chunk: int = RAYS_PER_CHUNK,
 ) -> RenderedFrame:
-    """Render a pinhole camera; ``crop`` bounds each ray's near and far, which else are 0 and infinity."""
+    """Render a pinhole camera; of the field there is what ``crop`` keeps."""
     whole, _ = _render(camera, crop, device, render_rays, rays_per_chunk, None)
     return whole
 
 
 def split_in_chunks(
     camera: Camera,
-    crop: CropBox | None,
+    crop: Crop | None,
     device: torch.device,
     render_rays: RenderRays,
     split_depth: npt.NDArray[np.float32],
@@ -54,17 +63,9 @@ def split_in_chunks(
     return SplitFrame(whole, front.color, front.opacity)
 
 
-def share_before(split: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Share in [0, 1] of each interval that lies before ``split``; all broadcast.
-
-    The density of an interval is constant, so this share of its thickness is in front, the rest behind.
-    """
-    return ((split - starts) / lengths.clamp_min(torch.finfo(starts.dtype).tiny)).clamp(0.0, 1.0)
-
-
 def _render(
     camera: Camera,
-    crop: CropBox | None,
+    crop: Crop | None,
     device: torch.device,
     render_rays: RenderRays,
     rays_per_chunk: int,
@@ -74,24 +75,27 @@ def _render(
     rays_o, rays_d = (torch.from_numpy(np.ascontiguousarray(a)).reshape(-1, 3) for a in camera.rays())
     splits = None if split_depth is None else torch.from_numpy(split_depth).reshape(-1)
     planes = torch.zeros(2, len(rays_o), 5)  # colour, opacity, depth
+    mattes = torch.zeros(len(rays_o), len(crop.mattes) if crop is not None else 0)
 
     def render_chunk(start: int) -> None:
         part = slice(start, start + rays_per_chunk)
         origins, directions = rays_o[part].to(device), rays_d[part].to(device)
-        near, far = _limits(origins, directions, crop)
         split = None if splits is None else splits[part].to(device)
         with torch.no_grad():  # which holds for one thread
-            found = render_rays(origins, directions, near, far, split)
-        for own, composited in zip(planes, found, strict=True):
+            found = render_rays(origins, directions, ray_parts(crop, origins, directions, split))
+        for own, composited in zip(planes, (found.whole, found.front), strict=True):
             if composited is not None:
                 own[part, :3] = composited[0].float().cpu()
                 own[part, 3] = composited[1].float().cpu()
                 own[part, 4] = composited[2].float().cpu()
+        mattes[part] = found.mattes.float().cpu()
 
     # Much of a chunk's work runs on one core, so as many chunks are rendered at once as there are cores.
     with ThreadPoolExecutor(thread_count() if device.type == "cpu" else 1) as pool:
         list(pool.map(render_chunk, range(0, len(rays_o), rays_per_chunk)))
     whole, front = (_frame(own.reshape(camera.height, camera.width, 5)) for own in planes)
+    if crop is not None and crop.with_mattes:
+        whole = replace(whole, mattes=mattes.reshape(camera.height, camera.width, -1).numpy())
     return whole, front
 
 
@@ -105,13 +109,3 @@ def _frame(planes: torch.Tensor) -> RenderedFrame:
         opacity=opacity.clamp(0.0, 1.0).contiguous().numpy(),
         depth=depth.numpy(),
     )
-
-
-def _limits(
-    rays_o: torch.Tensor, rays_d: torch.Tensor, crop: CropBox | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    if crop is None:
-        return torch.zeros_like(rays_o[:, 0]), torch.full_like(rays_o[:, 0], float("inf"))
-    minimum = torch.tensor(crop.minimum, dtype=rays_o.dtype, device=rays_o.device)
-    maximum = torch.tensor(crop.maximum, dtype=rays_o.dtype, device=rays_o.device)
-    return intersect_box(rays_o, rays_d, minimum, maximum)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,13 +12,14 @@ import torch
 
 from ...cameras import Camera
 from ...errors import SceneError
+from ...kernels.ray_parts import RayParts
+from ...kernels.ray_shapes import intersect_box
 from ..base import Report, Tensors, TrainingViews
 from ..volumetric.adam_state import adam_tensors, load_adam
 from ..volumetric.bounds import SceneBounds, scene_bounds
-from ..volumetric.boxes import intersect_box
 from ..volumetric.ray_method import RayMethod
 from ..volumetric.rays import RayGatherer, cone_radius, step_random
-from ..volumetric.rendering import Composited, RenderRays
+from ..volumetric.rendering import RenderedRays, RenderRays
 from ..volumetric.requirements import check_views
 from ..volumetric.uniform_sampler import UniformSampler
 from .config import PRESETS, ZipNerfConfig, check
@@ -159,18 +160,13 @@ class ZipNerfMethod(RayMethod):
         radius = cone_radius(camera)
         deepest = float("inf") if self._is_object else self._deepest()
 
-        def render_rays(
-            rays_o: torch.Tensor,
-            rays_d: torch.Tensor,
-            near: torch.Tensor,
-            far: torch.Tensor,
-            split: torch.Tensor | None,
-        ) -> tuple[Composited, Composited | None]:
-            cones = self._cones(rays_o, rays_d, torch.full_like(near, radius))
-            limits = near / bounds.radius, far / bounds.radius
-            scaled = None if split is None else split / bounds.radius
-            found = render_cones(field, cones, samples, limits=limits, deepest=deepest, split=scaled)
-            return (found.color, found.opacity, found.distance * bounds.radius), found.front
+        def render_rays(rays_o: torch.Tensor, rays_d: torch.Tensor, parts: RayParts) -> RenderedRays:
+            cones = self._cones(rays_o, rays_d, torch.full_like(parts.near, radius))
+            scaled = replace(parts, depths=parts.depths / bounds.radius)
+            found = render_cones(field, cones, samples, parts=scaled, deepest=deepest)
+            assert found.mattes is not None
+            whole = found.color, found.opacity, found.distance * bounds.radius
+            return RenderedRays(whole, found.front, found.mattes)
 
         return render_rays
 

@@ -13,10 +13,10 @@ from ...fields.activations import truncated_exp
 from ...fields.contraction import contract_gaussians
 from ...fields.encodings import positional_encoding, positional_encoding_width
 from ...fields.networks import MLP
+from ...kernels.ray_parts import RayParts
 from ..volumetric import stepfun
-from ..volumetric.quadrature import composite, volume_weights
+from ..volumetric.quadrature import composite, composite_mattes, volume_weights
 from ..volumetric.rays import torch_random
-from ..volumetric.rendering import share_before
 from .config import ZipNerfConfig
 from .grid import MultisampledGrid, doubling_layout
 from .multisampling import hexagon_angles, multisample
@@ -115,7 +115,7 @@ class Level:
 class Rendered:
     """Premultiplied colour (R, 3), opacity (R,), weights times distance (R,), and all rounds.
 
-    ``front`` is the part of the first three before a distance to split at, if one was given.
+    ``front``: the part of the first three in front, and ``mattes`` (R, M), where rays are cut into parts.
     """
 
     color: torch.Tensor
@@ -123,6 +123,7 @@ class Rendered:
     distance: torch.Tensor
     levels: Sequence[Level]
     front: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+    mattes: torch.Tensor | None = None
 
 
 def render_cones(
@@ -131,14 +132,13 @@ def render_cones(
     samples: Sequence[int],
     progress: float = 1.0,
     random: np.random.Generator | None = None,
-    limits: tuple[torch.Tensor, torch.Tensor] | None = None,
+    parts: RayParts | None = None,
     deepest: float = float("inf"),
-    split: torch.Tensor | None = None,
 ) -> Rendered:
     """Render cones; ``random`` is given in training alone.
 
-    ``limits``: distances (R,) between which there may be something. A distance beyond ``deepest`` counts
-    as that. ``split`` (R,): distance to split at.
+    ``parts``: what the rays are cut into, in scene radii; all of them is kept without. A distance beyond
+    ``deepest`` counts as that.
     """
     count, device = len(cones.origins), cones.origins.device
     s = torch.tensor([[0.0, 1.0]], device=device).expand(count, 2)
@@ -156,18 +156,19 @@ def render_cones(
         means, stds = multisample(cones.origins, cones.directions, cones.radii, t, angles)
         density, features = network(means, stds)
         middles = 0.5 * (t[:, 1:] + t[:, :-1])
-        is_inside = cones.is_there[:, None]
-        if limits is not None:
-            is_inside = is_inside & (middles >= limits[0][:, None]) & (middles <= limits[1][:, None])
+        density = density * cones.is_there[:, None]
         lengths = t.diff(dim=-1)
+        shares = None if parts is None else parts.shares(t[:, :-1], lengths)
         if cones.ends_open:
             lengths = torch.cat([lengths[:, :-1], torch.full_like(lengths[:, :1], ENDLESS)], dim=-1)
-        weights = volume_weights(density * is_inside, lengths * stretch)
+        weights = volume_weights(density if shares is None else density * shares[0], lengths * stretch)
         levels.append(Level(s, t, weights))
     colors = field.colors(features, torch.nn.functional.normalize(cones.directions, dim=-1))
     middles = middles.clamp_max(deepest)
+    whole = composite(weights, colors, middles)
+    if parts is None or shares is None:
+        return Rendered(*whole, levels)
     front = None
-    if split is not None:
-        thinner = density * is_inside * share_before(split[:, None], t[:, :-1], t.diff(dim=-1))
-        front = composite(volume_weights(thinner, lengths * stretch), colors, middles)
-    return Rendered(*composite(weights, colors, middles), levels, front)
+    if parts.has_front:
+        front = composite(volume_weights(density * shares[1], lengths * stretch), colors, middles)
+    return Rendered(*whole, levels, front, composite_mattes(weights, shares, parts))

@@ -12,8 +12,8 @@ import torch
 
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.captures.frames import Frames
+from neural_render_server.crop import Crop
 from neural_render_server.errors import SceneError
-from neural_render_server.methods.base import CropBox
 from neural_render_server.methods.instant_ngp import InstantNgpMethod
 from neural_render_server.methods.registry import get_method, make_config
 from neural_render_server.methods.volumetric.rays import step_random
@@ -76,9 +76,9 @@ def test_it_learns_colour_and_depth(trained: InstantNgpMethod, photos: Frames) -
 
 def test_a_crop_hides_what_lies_outside(trained: InstantNgpMethod, photos: Frames) -> None:
     low, high = trained.bounds
-    nothing = CropBox(tuple(high), tuple(high + 1.0))  # type: ignore[arg-type]
+    nothing = Crop.box(tuple(high), tuple(high + 1.0))
     assert trained.render(photos.cameras[0], 0.0, nothing).opacity.max() == 0.0
-    everything = CropBox(tuple(low), tuple(high))  # type: ignore[arg-type]
+    everything = Crop.box(tuple(low), tuple(high))
     cropped = trained.render(photos.cameras[0], 0.0, everything)
     np.testing.assert_allclose(cropped.color, trained.render(photos.cameras[0], 0.0).color, atol=0.02)
 

@@ -14,8 +14,10 @@ import torch
 from neural_render_server.captures.capture import SplitOptions, apply_split
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.captures.frames import Frames
+from neural_render_server.crop import Crop, CropShape
 from neural_render_server.errors import CaptureError, OptionError
-from neural_render_server.methods.base import CropBox, Method
+from neural_render_server.kernels.ray_parts import ray_parts
+from neural_render_server.methods.base import Method
 from neural_render_server.methods.nerf import NerfConfig, NerfMethod, NerfTimeConfig, NerfTimeMethod
 from neural_render_server.methods.nerf.conditions import EncodedTime
 from neural_render_server.methods.nerf.network import RadianceNetwork
@@ -83,15 +85,28 @@ def test_a_slab_is_rendered_as_by_the_integral_and_fine_samples_find_it() -> Non
     assert fine.depth[0] / fine.opacity[0] == pytest.approx(2.0, abs=0.02)
     assert fine.opacity[2] == 0.0  # it misses the box
     # cut in the middle of the slab, half of the thickness is left
-    limits = torch.full((3,), 2.0), torch.full((3,), 9.0)
-    _, cut = render_coarse_fine(slab, slab, rays, rays_d, condition, limits, Sampling(64, 512))
+    lower = Crop.box((-9, -9, -9), (9, 9, 0))
+    parts = ray_parts(lower, rays_o, rays_d)
+    _, cut = render_coarse_fine(slab, slab, rays, rays_d, condition, parts, Sampling(64, 512))
     assert cut.opacity[0] == pytest.approx(1.0 - math.exp(-2.0 * 0.1), abs=0.03)
     # split there, the front has the other half, and a depth of all the way leaves nothing behind
     depths = torch.tensor([2.0, torch.inf, 2.0])
-    _, split = render_coarse_fine(slab, slab, rays, rays_d, condition, None, Sampling(64, 512), depths)
+    parts = ray_parts(None, rays_o, rays_d, depths)
+    _, split = render_coarse_fine(slab, slab, rays, rays_d, condition, parts, Sampling(64, 512))
     assert split.front is not None and torch.equal(split.opacity, fine.opacity)
     assert split.front[1][0] == pytest.approx(1.0 - math.exp(-2.0 * 0.1), abs=0.02)
     assert split.front[1][1] == split.opacity[1] and split.front[1][2] == 0.0
+    # the slab's two halves, told apart: the upper one is seen first
+    halves = [
+        CropShape("box", Crop.box((-9, -9, low), (9, 9, low + 9)).shapes[0].matrix, "matte")
+        for low in (0, -9)
+    ]
+    parts = ray_parts(Crop(tuple(halves), with_mattes=True), rays_o, rays_d)
+    _, told = render_coarse_fine(slab, slab, rays, rays_d, condition, parts, Sampling(64, 512))
+    assert told.mattes is not None and torch.equal(told.opacity, fine.opacity)
+    torch.testing.assert_close(told.mattes.sum(-1), told.opacity)
+    half = 1.0 - math.exp(-2.0 * 0.1)
+    torch.testing.assert_close(told.mattes[0], torch.tensor([half, half * (1.0 - half)]), atol=0.02, rtol=0)
 
 
 def test_the_last_sample_of_an_open_ray_stands_for_all_beyond() -> None:
@@ -153,7 +168,7 @@ def test_nerf_t_learns_a_camera_it_never_saw(film: Frames, large_ball: Path) -> 
     # the ball leaves one place and comes to another
     assert correlation(frames[1].color - frames[0].color, pictures[1] - pictures[0]) > 0.5
     # what is cropped away is not there
-    left = CropBox((-9.0, -9.0, -9.0), (-0.5, 9.0, 9.0))
+    left = Crop.box((-9.0, -9.0, -9.0), (-0.5, 9.0, 9.0))
     cropped = method.render(camera, 0.0, left)
     assert cropped.opacity[:, -8:].max() == 0.0 and cropped.opacity.max() > 0.1
 

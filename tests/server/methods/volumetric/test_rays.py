@@ -14,11 +14,12 @@ import torch
 
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.captures.frames import Frames
-from neural_render_server.methods.base import CropBox
+from neural_render_server.crop import Crop
+from neural_render_server.kernels.ray_parts import RayParts
 from neural_render_server.methods.volumetric.bounds import SceneBounds, scene_bounds
 from neural_render_server.methods.volumetric.importance_sampler import ImportanceSampler, ist_weights
 from neural_render_server.methods.volumetric.rays import Pixels, RayGatherer, step_random
-from neural_render_server.methods.volumetric.rendering import Composited, render_in_chunks
+from neural_render_server.methods.volumetric.rendering import RenderedRays, render_in_chunks
 from neural_render_server.methods.volumetric.uniform_sampler import UniformSampler
 
 CPU = torch.device("cpu")
@@ -150,23 +151,18 @@ def test_rendering_in_chunks_gives_planar_depth_and_honours_the_crop(film: Frame
     """An opaque wall at y = 2, rendered in odd chunks, has the tracer's depth; a crop in front removes it."""
     camera = film.cameras[0]
 
-    def wall(
-        rays_o: torch.Tensor,
-        rays_d: torch.Tensor,
-        near: torch.Tensor,
-        far: torch.Tensor,
-        split: torch.Tensor | None,
-    ) -> tuple[Composited, None]:
+    def wall(rays_o: torch.Tensor, rays_d: torch.Tensor, parts: RayParts) -> RenderedRays:
         distance = (tiny_capture.WALL_Y - rays_o[:, 1]) / rays_d[:, 1]
-        opacity = ((distance > near) & (distance < far)).float() * 0.5
-        return (torch.ones(len(rays_o), 3) * opacity[:, None], opacity, opacity * distance), None
+        opacity = 0.5 * parts.shares(distance, torch.zeros_like(distance), torch.arange(len(rays_o)))[0]
+        whole = torch.ones(len(rays_o), 3) * opacity[:, None], opacity, opacity * distance
+        return RenderedRays(whole, None, torch.empty(len(rays_o), 0))
 
     frame = render_in_chunks(camera, None, CPU, wall, rays_per_chunk=1000)
     depth = tiny_capture.trace(camera.camera_to_world, 0.0)[1]
     top = slice(0, 8)  # above the ball there is only wall
     np.testing.assert_allclose(frame.depth[top], depth[top], rtol=1e-4)
     np.testing.assert_allclose(frame.opacity[top], 0.5)
-    cropped = render_in_chunks(camera, CropBox((-9, -9, -9), (9, 1.9, 9)), CPU, wall)
+    cropped = render_in_chunks(camera, Crop.box((-9, -9, -9), (9, 1.9, 9)), CPU, wall)
     assert not cropped.opacity[top].any() and not cropped.depth[top].any()
 
 

@@ -13,8 +13,8 @@ import torch
 from neural_render_server.captures.capture import SplitOptions, apply_split
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.captures.frames import Frames
+from neural_render_server.crop import Crop
 from neural_render_server.errors import CaptureError, OptionError
-from neural_render_server.methods.base import CropBox
 from neural_render_server.methods.volumetric.stepfun import blurred_interlevel_loss, interlevel_loss
 from neural_render_server.methods.zip_nerf import ZipNerfConfig, ZipNerfMethod
 from neural_render_server.methods.zip_nerf.losses import PULSE_WIDTHS, charbonnier
@@ -56,7 +56,7 @@ def test_it_learns_a_camera_it_never_saw(photos: Frames, large_ball: Path) -> No
     assert frame.opacity.min() > 0.9 and np.isfinite(frame.depth).all() and frame.depth.min() > 0.5
     wall = tiny_capture.trace(camera.camera_to_world, 0.0)[1][:8, -16:]  # beside the ball
     assert np.median(np.abs(frame.depth[:8, -16:] - wall) / wall) < 0.6
-    left = CropBox((-9.0, -9.0, -9.0), (-0.5, 9.0, 9.0))
+    left = Crop.box((-9.0, -9.0, -9.0), (-0.5, 9.0, 9.0))
     cropped = method.render(camera, 0.0, left)
     assert cropped.opacity[:, -8:].max() == 0.0 and cropped.opacity.max() > 0.1
     depths = np.full(frame.opacity.shape, np.inf, np.float32)

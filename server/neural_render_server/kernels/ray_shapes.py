@@ -1,4 +1,4 @@
-"""Rays against axis-aligned boxes."""
+"""Rays against boxes and balls."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def intersect_box(
     near = torch.minimum(first, second).amax(dim=-1).clamp_min(0.0)
     far = torch.maximum(first, second).amin(dim=-1)
     return near, far
+
+
+def intersect_ball(rays_o: torch.Tensor, rays_d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """As ``intersect_box``, for the unit ball around the origin."""
+    squared = (rays_d * rays_d).sum(dim=-1)
+    nearest = -(rays_o * rays_d).sum(dim=-1) / squared
+    # of the point nearest to the middle, not of the origin: far away cameras would lose all digits
+    closest = rays_o + nearest[:, None] * rays_d
+    half = ((1.0 - (closest * closest).sum(dim=-1)) / squared).clamp_min(0.0).sqrt()
+    return (nearest - half).clamp_min(0.0), nearest + half
