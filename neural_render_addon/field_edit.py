@@ -86,8 +86,10 @@ def sample_edit(field: bpy.types.Object, scene: bpy.types.Scene, depsgraph: bpy.
     shapes = []
     for item in crop_objects(field, scene):
         volume = item.object.evaluated_get(depsgraph)
-        if not volume.is_evaluated:
-            where = "renders" if depsgraph.mode == "RENDER" else "viewports"
+        is_render = depsgraph.mode == "RENDER"
+        # Blender may still hold what it evaluated before the object was disabled.
+        if not volume.is_evaluated or (item.object.hide_render if is_render else item.object.hide_viewport):
+            where = "renders" if is_render else "viewports"
             raise AddonError(
                 f"The crop object {item.object.name!r} (or its collection) is disabled in {where}, so that "
                 "Blender does not animate it; enable it there, or hide it with the eye icon instead"
