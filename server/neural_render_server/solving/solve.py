@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..captures.amendments import Amendments, write_amendments
+from ..captures.amendments import Amendments, read_amendments, write_amendments
 from ..captures.checks import read_json_object
 from ..captures.detect import open_capture
 from ..captures.image import image_header
@@ -23,7 +23,8 @@ from .options import SolveOptions
 from .output import write_capture
 from .pictures import Pictures, fixed_pictures, moving_pictures, photo_pictures
 from .report import SolveReport, make_report
-from .stages import Stages
+from .stages import FOLDER, Stages
+from .synchronise import synchronise_capture
 from .world import guess_world
 
 # All pairs are matched up to so many pictures; beyond, those near each other in order. The frames of a
@@ -62,13 +63,19 @@ def solve(options: SolveOptions, on_event: OnEvent, control: Control) -> dict[st
     guess = guess_world([picture.camera for picture in models[0].pictures], models[0].positions)
     write_capture(out, footage, pictures, models[0], guess.matrix)
     result = {"footage": footage.describe(), **report.to_json(), "world": guess.to_json()}
+    before = read_amendments(out)
+    if before.alignment is not None:
+        dropped = "The alignment set before is dropped, as the cameras were solved anew; align again."
+        report = replace(report, warnings=(*report.warnings, dropped))
     write_amendments(out, Amendments(solve=result))
-    if options.synchronise != "none" and len(footage.recordings) > 1:
-        from .synchronise import synchronise_capture
-
-        synchronised = synchronise_capture(out, options.synchronise, on_event, control)
-        result["synchronisation"] = synchronised
-        report = replace(report, warnings=(*report.warnings, *synchronised["warnings"]))
+    if options.synchronise != "none":
+        try:  # the poses are found; they are kept whether the clocks can be or not
+            synchronised = synchronise_capture(out, options.synchronise, work.last_part, control)
+            result["synchronisation"] = synchronised
+            more = synchronised["warnings"]
+        except SolveError as error:
+            more = [f"The cameras are not synchronised: {error}."]
+        report = replace(report, warnings=(*report.warnings, *more))
     open_capture(out)  # what was written must read
     for warning in report.warnings:
         on_event(Event("message", {"level": "warning", "message": warning}))
@@ -87,7 +94,8 @@ def check_out(out: Path) -> None:
         SolveError: something else is in the folder ``out``.
     """
     try:
-        taken = out.exists() and (out.is_file() or any(out.iterdir())) and not (out / "solve").is_dir()
+        taken = out.exists() and (out.is_file() or any(out.iterdir()))
+        taken = taken and not (out / FOLDER).is_dir() and read_amendments(out).solve is None
     except OSError as error:
         raise SolveError(f"{out}: cannot be read ({error.strerror}); choose another folder") from error
     if taken:
@@ -130,6 +138,13 @@ class _Work:
             "message": f"{self._message}, {part:.0%}",
         }
         self.on_event(Event("progress", data))
+
+    def last_part(self, event: Event) -> None:
+        """Tell progress of what follows the capture's writing as a part of that stage."""
+        if event.kind == "progress":
+            part = 1.0 - _PARTS["writing"] * (1.0 - event.data["fraction"])
+            event = Event("progress", {**event.data, "fraction": part})
+        self.on_event(event)
 
     def pictures(self, footage: Footage) -> Pictures:
         options = self.options

@@ -11,6 +11,7 @@ import pytest
 from textured_room import FOCAL, room_picture, room_rig
 from tiny_capture import FPS, write_video
 
+from neural_render_server.captures.amendments import align, read_amendments
 from neural_render_server.captures.detect import open_capture
 from neural_render_server.captures.image import read_image
 from neural_render_server.errors import Cancelled, OptionError, SolveError
@@ -102,7 +103,11 @@ def test_progress_tells_the_stage_and_a_second_solve_keeps_the_stages(
     assert events[-1].data["message"].startswith(f"{CAMERAS} of {CAMERAS} cameras joined")
     database = out / "solve" / "database.db"
     before = database.stat().st_mtime_ns
-    again, _ = run(footage, out)
+    align(out, np.diag([2.0, 2.0, 2.0, 1.0]))
+    again, _ = run(footage, out, synchronise="audio")
+    assert any("not synchronised" in warning and "no sound" in warning for warning in again["warnings"])
+    assert any("alignment" in warning for warning in again["warnings"])
+    assert read_amendments(out).alignment is None
     assert database.stat().st_mtime_ns == before
     assert again["reprojection_error"] == result["reprojection_error"]
 
