@@ -29,8 +29,8 @@ from typing import Any
 
 import psutil
 
-from neural_render_addon.client import Client
 from neural_render_addon.errors import AddonError
+from neural_render_addon.service.client import Client
 from neural_render_server.camera_path import CameraPath
 from neural_render_server.captures.detect import open_capture
 

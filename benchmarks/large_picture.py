@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-# Octaves of noise, each twice as fine as the one before and a little weaker: in natural pictures all octaves are
-# about as strong (Field 1987), here as elsewhere with a little less at the lens' limit.
+# Octaves of noise, each twice as fine as the one before and a little weaker; in natural pictures all are
+# about as strong (Field 1987), but for the lens' limit.
 OCTAVES, WEAKER = 11, 0.75
 COARSEST_CELLS = 6
 

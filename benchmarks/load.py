@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from neural_render_addon.client import Client
+from neural_render_addon.service.client import Client
 from neural_render_server.camera_path import CameraPath
 from neural_render_server.scene import Scene
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from neural_render_addon.client import Client
+from neural_render_addon.service.client import Client
 
 from . import report
 from .server import COMMAND, running_server

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neural_render_addon.client import Client
-from neural_render_addon.messages import RenderedPlanes
+from neural_render_addon.service.client import Client
+from neural_render_addon.service.messages import RenderedPlanes
 from neural_render_server.camera_path import CameraPath
 from neural_render_server.scene import Scene
 

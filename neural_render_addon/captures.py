@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from mathutils import Matrix
 
-from .camera import settings_from_pinhole
-from .messages import CaptureCamera, CaptureInfo, Clip
+from .cameras.camera import settings_from_pinhole
+from .service.messages import CaptureCamera, CaptureInfo, Clip
 from .timing import duration_in_frames, frame_rate
 
 # Difference of the focal lengths along x and y, relative, that Blender's square pixels may hide unsaid.

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from . import (
-    camera_background,
-    menus,
-    panels,
-    panels_capture,
-    panels_composite,
-    panels_edit,
-    panels_layers,
-    panels_light,
-    panels_server,
-    panels_time,
-    preferences,
-    properties,
-)
 from .engine import engine
 from .engine import panels as engine_panels
+from .light import camera_background
 from .operators import (
     align,
     background,
@@ -40,6 +27,16 @@ from .operators import (
     task_operator,
     train,
 )
+from .panels import capture as panels_capture
+from .panels import composite as panels_composite
+from .panels import edit as panels_edit
+from .panels import layers as panels_layers
+from .panels import light as panels_light
+from .panels import menus
+from .panels import server as panels_server
+from .panels import time as panels_time
+from .panels import work as panels
+from .settings import preferences, properties
 
 _MODULES = (
     properties,

@@ -83,8 +83,10 @@ def environment_of(python: Path) -> Path:
 def progress_of_jobs() -> Iterator[None]:
     """Print the server's running job now and then: a blocking operator leaves the panel's bar to others."""
     ended = threading.Event()
-    addon = import_module(f"{EXTENSION}.neural_render_addon.server_process")
-    settings = import_module(f"{EXTENSION}.neural_render_addon.preferences").server_settings(bpy.context)
+    addon = import_module(f"{EXTENSION}.neural_render_addon.service.server_process")
+    settings = import_module(f"{EXTENSION}.neural_render_addon.settings.preferences").server_settings(
+        bpy.context
+    )
 
     def watch() -> None:
         client = addon.connect(settings).client

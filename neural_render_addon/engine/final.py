@@ -12,14 +12,14 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
-from .. import server_process
-from ..camera import evaluated_projection, render_border
+from ..cameras.camera import evaluated_projection, render_border
+from ..cameras.exposure import lens_entry, shutter_times
+from ..cameras.projections import Projection
 from ..errors import AddonError, CameraError
-from ..exposure import lens_entry, shutter_times
-from ..jobs import Failed, Finished, Progress, Task
-from ..preferences import server_settings
-from ..projections import Projection
-from ..server_process import ServerSettings
+from ..service import server_process
+from ..service.jobs import Failed, Finished, Progress, Task
+from ..service.server_process import ServerSettings
+from ..settings.preferences import server_settings
 from . import passes
 from .blur import Blur, shutter_views
 from .passes import FloatArray, Layer, Merged, Picture

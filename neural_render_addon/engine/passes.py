@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..projections import Projection
+from ..cameras.projections import Projection
 
 Picture = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ from .passes import EMPTY_DEPTH, NO_DEPTH, Layer
 from .views import FieldView, View
 
 if TYPE_CHECKING:  # it loads requests, which enabling the add-on must not wait for
-    from ..client import Client
+    from ..service.client import Client
 
 # Seconds that a band should take: an interrupted picture wastes no more than that, and a band's fixed
 # costs, some ten milliseconds, stay small beside it.

@@ -10,10 +10,10 @@ import gpu
 import numpy as np
 from gpu_extras.presets import draw_texture_2d
 
+from ..cameras.projections import Projection, projection_from_matrix
 from ..errors import AddonError
-from ..preferences import server_settings
-from ..projections import Projection, projection_from_matrix
-from ..server_process import ServerSettings
+from ..service.server_process import ServerSettings
+from ..settings.preferences import server_settings
 from .passes import FloatArray, Picture
 from .refinement import Order, Refinement
 from .views import PlacedField, View, look, sample_fields

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..camera import to_capture, uniform_scale
+from ..cameras.camera import to_capture, uniform_scale
+from ..cameras.projections import Projection
 from ..errors import AddonError
 from ..field_edit import FieldEdit, sample_edit
 from ..fields import field_seconds
-from ..projections import Projection
 
 if TYPE_CHECKING:
     import bpy

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import server_process
 from ..errors import AddonError, JobCancelled
-from ..server_process import ServerSettings
+from ..service import server_process
+from ..service.server_process import ServerSettings
 from .passes import Picture, merge
 from .pictures import PictureSource, resized
 from .refinement import Order

@@ -14,8 +14,8 @@ from mathutils import Matrix, Vector
 from ..captures import describe_capture, move_contents
 from ..errors import AddonError
 from ..fields import chosen_field
-from ..jobs import Emit
-from ..preferences import server_settings
+from ..service.jobs import Emit
+from ..settings.preferences import server_settings
 from .field_operator import FieldOperator
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 

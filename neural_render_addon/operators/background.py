@@ -6,9 +6,9 @@ import time
 
 import bpy
 
-from .. import camera_background
 from ..errors import AddonError
 from ..fields import chosen_field, trained_scene
+from ..light import camera_background
 
 # Seconds between two looks at the worker, in a script that waits.
 WAIT = 0.01

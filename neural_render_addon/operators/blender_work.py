@@ -7,7 +7,7 @@ from collections.abc import Callable
 import bpy
 
 from ..errors import JobCancelled
-from ..jobs import Emit
+from ..service.jobs import Emit
 from .task_operator import TaskOperator, Work, running_task
 
 

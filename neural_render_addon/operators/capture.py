@@ -9,12 +9,12 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
+from ..cameras.rigs import RigSampling, write_camera_file
 from ..captures import ImportOptions, import_capture, new_field
 from ..errors import AddonError
 from ..fields import chosen_field, describe_scene
-from ..jobs import Emit
-from ..preferences import server_settings
-from ..rigs import RigSampling, write_camera_file
+from ..service.jobs import Emit
+from ..settings.preferences import server_settings
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 
 POINT_LIMIT = 200_000

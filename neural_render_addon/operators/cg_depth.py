@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..cg_depth import cg_depth_folder, render_depth
+from ..composite.cg_depth import cg_depth_folder, render_depth
 from ..errors import AddonError
 from .blender_work import BlenderWorkOperator
 from .render import frame_range

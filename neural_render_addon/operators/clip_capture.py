@@ -7,11 +7,11 @@ from typing import Any
 
 import bpy
 
-from ..capture_plan import check_folder
-from ..clip_captures import ClipCapture
+from ..capturing.clip_captures import ClipCapture
+from ..capturing.plan import check_folder
+from ..capturing.tracked_clips import solved_clip
 from ..errors import AddonError
 from ..fields import file_stem, output_folder
-from ..tracked_clips import solved_clip
 from .blender_work import BlenderWorkOperator, CancelOperator
 
 TASK = "clip_capture"

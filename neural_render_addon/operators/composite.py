@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import bpy
 
-from .. import compositing, strips, versions
+from .. import versions
+from ..composite import compositing, strips
+from ..composite.layers import FrameSequence, LayerError, find_frames
 from ..fields import chosen_field
-from ..layers import FrameSequence, LayerError, find_frames
 from .field_operator import FieldOperator
 
 

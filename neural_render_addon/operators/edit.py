@@ -12,7 +12,7 @@ from mathutils import Matrix, Vector
 from ..errors import AddonError
 from ..field_edit import box_matrix, crop_objects
 from ..fields import chosen_field
-from ..properties_edit import ROLES, SHAPES, has_volume
+from ..settings.edit import ROLES, SHAPES, has_volume
 from .field_operator import FieldOperator
 
 # Share of the field's bounds that a new crop object takes: well inside of them, so that it is seen to cut.

@@ -6,12 +6,12 @@ from typing import Any
 
 import bpy
 
-from ..doctor import examine
 from ..errors import ServerUnreachable, WrongToken
-from ..install import install, repair, uninstall
-from ..jobs import Emit
-from ..preferences import install_settings, server_settings
-from ..server_process import ServerSettings, connect, stop
+from ..service.doctor import examine
+from ..service.install import install, repair, uninstall
+from ..service.jobs import Emit
+from ..service.server_process import ServerSettings, connect, stop
+from ..settings.preferences import install_settings, server_settings
 from .task_operator import Stopped, TaskOperator, Work, running_task
 
 

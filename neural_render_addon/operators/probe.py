@@ -8,11 +8,11 @@ from typing import Any
 
 import bpy
 
-from .. import probe
 from ..errors import AddonError
 from ..fields import chosen_field, field_named, file_stem, output_folder, trained_scene
-from ..jobs import Emit, JobStarted, follow_job
-from ..preferences import server_settings
+from ..light import probe
+from ..service.jobs import Emit, JobStarted, follow_job
+from ..settings.preferences import server_settings
 from .field_operator import FieldOperator
 from .render import frame_range
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..field_edit import sample_edit
 from ..fields import chosen_field, field_named, field_seconds, file_stem, trained_scene
-from ..jobs import Emit, JobStarted, follow_job
-from ..preferences import server_settings
-from ..proxy import make_proxy, read_triangles, set_collision, set_role
+from ..light.proxy import make_proxy, read_triangles, set_collision, set_role
+from ..service.jobs import Emit, JobStarted, follow_job
+from ..settings.preferences import server_settings
 from .render import frame_range
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 from .train import JobControl

@@ -8,14 +8,14 @@ from typing import Any
 
 import bpy
 
-from ..cg_depth import SplitDepths
+from ..cameras.rigs import RigSampling
+from ..composite.cg_depth import SplitDepths
 from ..errors import AddonError
 from ..field_edit import crop_objects
 from ..fields import chosen_field, field_named, file_stem, output_folder, trained_scene
-from ..jobs import Emit, FrameDone, JobStarted, Message, follow_job
-from ..messages import CacheUse
-from ..preferences import preferences, server_settings
-from ..rigs import RigSampling
+from ..service.jobs import Emit, FrameDone, JobStarted, Message, follow_job
+from ..service.messages import CacheUse
+from ..settings.preferences import preferences, server_settings
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 from .train import JobControl
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import bpy
 
-from ..capture_files import write_n3dv, write_transforms
-from ..capture_plan import CapturePlan, plan_capture
-from ..capture_rendering import RenderedView, render_views
+from ..capturing.files import write_n3dv, write_transforms
+from ..capturing.plan import CapturePlan, plan_capture
+from ..capturing.rendering import RenderedView, render_views
 from ..errors import AddonError
 from ..timing import scene_fps
 from .blender_work import BlenderWorkOperator, CancelOperator

@@ -10,8 +10,8 @@ import numpy as np
 from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 from mathutils import Matrix, Vector
 
+from ..capturing.rig_shapes import FloatArray, arc, dome, even_places, grid, look_at, ring
 from ..errors import AddonError, CameraError
-from ..rig_shapes import FloatArray, arc, dome, even_places, grid, look_at, ring
 
 SHAPES = (
     ("ARC", "Arc", "Cameras side by side on part of a circle", "SPHERECURVE", 0),

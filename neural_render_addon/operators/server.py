@@ -6,10 +6,10 @@ from typing import Any
 
 import bpy
 
-from .. import server_process
 from ..errors import ServerUnreachable
-from ..jobs import Connected, Emit, MethodsListed, Note
-from ..preferences import server_settings
+from ..service import server_process
+from ..service.jobs import Connected, Emit, MethodsListed, Note
+from ..settings.preferences import server_settings
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 
 

@@ -9,8 +9,8 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from ..captures import ImportOptions, import_capture
-from ..jobs import Emit, JobStarted, follow_job
-from ..preferences import server_settings
+from ..service.jobs import Emit, JobStarted, follow_job
+from ..settings.preferences import server_settings
 from .capture import POINT_LIMIT, FolderChooser
 from .task_operator import Stopped, Work, connect_and_tell
 from .train import JobControl

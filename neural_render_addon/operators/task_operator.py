@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import bpy
 
-from .. import method_choices
 from ..errors import AddonError, JobCancelled
-from ..jobs import (
+from ..preview import show_preview
+from ..service.jobs import (
     Connected,
     Emit,
     Failed,
@@ -30,9 +30,9 @@ from ..jobs import (
     StateChanged,
     Task,
 )
-from ..preview import show_preview
-from ..properties import TaskState, WindowManagerProperties
-from ..server_process import Connection, ServerSettings, connect
+from ..service.server_process import Connection, ServerSettings, connect
+from ..settings import method_choices
+from ..settings.properties import TaskState, WindowManagerProperties
 
 Stopped = Callable[[], bool]
 Work = Callable[[Emit, Stopped], Any]

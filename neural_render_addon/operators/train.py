@@ -9,9 +9,9 @@ import bpy
 
 from ..errors import AddonError
 from ..fields import chosen_field, describe_scene, file_stem, output_folder
-from ..jobs import Emit, JobStarted, continue_training, follow_job
-from ..preferences import server_settings
 from ..preview import IMAGE_NAME, preview_path
+from ..service.jobs import Emit, JobStarted, continue_training, follow_job
+from ..settings.preferences import server_settings
 from .task_operator import Stopped, TaskOperator, Work, connect_and_tell, state
 
 

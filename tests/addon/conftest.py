@@ -33,7 +33,7 @@ os.environ["BLENDER_USER_RESOURCES"] = USER_FOLDER
 
 import bpy  # noqa: E402
 
-from neural_render_addon.client import Client  # noqa: E402
+from neural_render_addon.service.client import Client  # noqa: E402
 
 # Enough for a picture that is right in the large, and quick.
 TRAINING_STEPS = 60

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from neural_render_addon.rig_shapes import look_at
+from neural_render_addon.capturing.rig_shapes import look_at
 
 WIDTH, HEIGHT, FRAMES, FOCAL = 64, 48, 12, 60.0
 # Of a cheap wide lens: at the picture's corner more than three pixels.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mathutils import Euler, Matrix
 
-from neural_render_addon.camera import (
+from neural_render_addon.cameras.camera import (
     CameraError,
     evaluated_projection,
     render_size,
@@ -15,7 +15,7 @@ from neural_render_addon.camera import (
     to_capture,
     uniform_scale,
 )
-from neural_render_addon.projections import Projection
+from neural_render_addon.cameras.projections import Projection
 
 # The figures are hand computed for a 50 mm lens on a 36 x 24 mm sensor:
 # fit, (width, height), (shift_x, shift_y), (pixel aspect x, y) -> fl_x, fl_y, cx, cy

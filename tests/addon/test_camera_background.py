@@ -16,7 +16,7 @@ PATIENCE = 120.0
 
 
 def module():
-    return sys.modules[f"{EXTENSION}.neural_render_addon.camera_background"]
+    return sys.modules[f"{EXTENSION}.neural_render_addon.light.camera_background"]
 
 
 @pytest.fixture

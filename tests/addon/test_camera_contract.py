@@ -193,7 +193,7 @@ def contract(addon, tmp_path_factory):
     texture = make_texture()
     scene, field, camera = make_scene(texture)
     np.save(tmp_path / "texture.npy", texture)
-    addon_camera = sys.modules[f"{EXTENSION}.neural_render_addon.camera"]
+    addon_camera = sys.modules[f"{EXTENSION}.neural_render_addon.cameras.camera"]
     entries, theirs = {}, {}
     for name, case in CASES.items():
         set_up(scene, camera, case)

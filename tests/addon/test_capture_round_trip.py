@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 import OpenEXR
 
-from neural_render_addon.pictures import stored_pixels
+from neural_render_addon.capturing.pictures import stored_pixels
 from tests.addon.film_set import build_film_set
 
 HELD_OUT = "cam03"

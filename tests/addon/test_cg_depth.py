@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
-from neural_render_addon import compositing, versions
-from neural_render_addon.cg_depth import find_depth_files, render_depth
+from neural_render_addon import versions
+from neural_render_addon.composite import compositing
+from neural_render_addon.composite.cg_depth import find_depth_files, render_depth
+from neural_render_addon.composite.layers import LayerError, find_frames
 from neural_render_addon.errors import AddonError
-from neural_render_addon.layers import LayerError, find_frames
 from tests.addon.conftest import use_server
 from tests.addon.layers_support import (
     field_object,

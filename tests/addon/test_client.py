@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import requests
 
-from neural_render_addon import client as client_module
-from neural_render_addon.client import Client, parse_events
-from neural_render_addon.errors import (
-    ApiMismatch,
-    JobCancelled,
-    ServerError,
-    ServerUnreachable,
-    WrongToken,
+from neural_render_addon.errors import ApiMismatch, JobCancelled, ServerError, ServerUnreachable, WrongToken
+from neural_render_addon.service import client as client_module
+from neural_render_addon.service.client import Client, parse_events
+from neural_render_addon.service.jobs import (
+    Finished,
+    FrameDone,
+    Note,
+    Progress,
+    StateChanged,
+    Task,
+    follow_job,
 )
-from neural_render_addon.jobs import Finished, FrameDone, Note, Progress, StateChanged, Task, follow_job
-from neural_render_addon.messages import CaptureCamera
+from neural_render_addon.service.messages import CaptureCamera
 from tests.addon.conftest import RunningServer
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from neural_render_addon import versions
-from neural_render_addon.pictures import stored_pixels
-from neural_render_addon.sequencer_pictures import sequencer_scene
+from neural_render_addon.capturing.pictures import stored_pixels
+from neural_render_addon.capturing.sequencer_pictures import sequencer_scene
 from tests.addon.conftest import server_python
 from tests.addon.solved_clip import FRAMES, HEIGHT, WIDTH, make_clip
 from tests.addon.test_render_capture import inspect

@@ -132,10 +132,10 @@ def test_a_cut_is_the_same_in_render_frames_f12_and_the_server(shot, server, tra
     cut = frames(shot)
     assert 0.05 < cut["Combined.A"].sum() / whole["Combined.A"].sum() < 0.7
     assert np.abs(rgba(final(shot, tmp_path)) - rgba(cut)).max() < 1e-5
-    client = sys.modules[f"{EXTENSION}.neural_render_addon.client"].Client(
+    client = sys.modules[f"{EXTENSION}.neural_render_addon.service.client"].Client(
         "127.0.0.1", server.port, server.token
     )
-    camera = sys.modules[f"{EXTENSION}.neural_render_addon.camera"]
+    camera = sys.modules[f"{EXTENSION}.neural_render_addon.cameras.camera"]
     depsgraph = bpy.context.evaluated_depsgraph_get()
     projection = camera.evaluated_projection(shot.camera, depsgraph, *SIZE)
     matrix = camera.to_capture(shot.camera.matrix_world, shot.neural_render.field.matrix_world, "")

@@ -7,8 +7,8 @@ import bpy
 import numpy as np
 import pytest
 
-from neural_render_addon.camera import render_size
-from neural_render_addon.exposure import lens_entry, shutter_entry, shutter_times
+from neural_render_addon.cameras.camera import render_size
+from neural_render_addon.cameras.exposure import lens_entry, shutter_entry, shutter_times
 from tests.addon.layers_support import field_object, read_rgba, render_scene, small_scene
 
 WIDTH, HEIGHT, FRAME, FOCAL = 96, 72, 5, 120.0

@@ -6,8 +6,8 @@ import bpy
 import numpy as np
 import pytest
 
-from neural_render_addon.camera import evaluated_projection, to_capture
-from neural_render_addon.client import Client
+from neural_render_addon.cameras.camera import evaluated_projection, to_capture
+from neural_render_addon.service.client import Client
 from tests.addon.conftest import EXTENSION, use_server
 
 # format: cameras, kind of background, timesteps, points

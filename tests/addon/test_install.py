@@ -11,12 +11,18 @@ from pathlib import Path
 import bpy
 import pytest
 
-from neural_render_addon import install as install_module
-from neural_render_addon.doctor import examine
 from neural_render_addon.errors import JobCancelled, ServerProcessError
-from neural_render_addon.install import InstallSettings, find_python, install, repair, uninstall
-from neural_render_addon.pip_command import CPU_INDEX, CUDA_INDEX, PackageSource, pip_command, torch_index
-from neural_render_addon.server_process import ServerSettings
+from neural_render_addon.service import install as install_module
+from neural_render_addon.service.doctor import examine
+from neural_render_addon.service.install import InstallSettings, find_python, install, repair, uninstall
+from neural_render_addon.service.pip_command import (
+    CPU_INDEX,
+    CUDA_INDEX,
+    PackageSource,
+    pip_command,
+    torch_index,
+)
+from neural_render_addon.service.server_process import ServerSettings
 from tests.addon.conftest import EXTENSION, REPOSITORY, server_python
 
 

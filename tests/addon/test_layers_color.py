@@ -4,8 +4,8 @@ import bpy
 import numpy as np
 import pytest
 
-from neural_render_addon import compositing, strips
-from neural_render_addon.layers import find_frames
+from neural_render_addon.composite import compositing, strips
+from neural_render_addon.composite.layers import find_frames
 from tests.addon.layers_support import field_object, render_scene, small_scene, write_frame
 
 

@@ -4,9 +4,10 @@ import bpy
 import numpy as np
 import pytest
 
-from neural_render_addon import compositing, versions
-from neural_render_addon.compositor_nodes import INPUTS, build_group
-from neural_render_addon.layers import FrameSequence, find_frames
+from neural_render_addon import versions
+from neural_render_addon.composite import compositing
+from neural_render_addon.composite.compositor_nodes import INPUTS, build_group
+from neural_render_addon.composite.layers import FrameSequence, find_frames
 from tests.addon.layers_support import (
     BACKGROUND,
     field_object,

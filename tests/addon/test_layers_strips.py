@@ -4,8 +4,9 @@ import bpy
 import numpy as np
 import pytest
 
-from neural_render_addon import strips, versions
-from neural_render_addon.layers import find_frames
+from neural_render_addon import versions
+from neural_render_addon.composite import strips
+from neural_render_addon.composite.layers import find_frames
 from tests.addon.layers_support import field_object, read_rgba, render_scene, small_scene, write_frame
 
 WIDTH, HEIGHT = 16, 12

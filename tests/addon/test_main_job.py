@@ -10,7 +10,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from neural_render_addon.client import Client
+from neural_render_addon.service.client import Client
 from tests.addon.conftest import EXTENSION, RunningServer, use_server
 
 
@@ -185,7 +185,7 @@ def when(monkeypatch, condition, act):
             if condition(event):
                 act(job_id)
 
-    installed = sys.modules[f"{EXTENSION}.neural_render_addon.client"]
+    installed = sys.modules[f"{EXTENSION}.neural_render_addon.service.client"]
     monkeypatch.setattr(installed.Client, "events", watched)
 
 

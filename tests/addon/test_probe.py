@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
-from neural_render_addon import probe
+from neural_render_addon.light import probe
 from tests.addon.conftest import EXTENSION
 from tests.addon.layers_support import read_rgba, render_scene
 from tests.addon.test_undo import check_undo_and_redo

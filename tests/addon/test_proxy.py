@@ -6,7 +6,7 @@ import pytest
 from mathutils import Vector
 
 from neural_render_addon.errors import AddonError
-from neural_render_addon.proxy import make_proxy, read_triangles, set_collision, set_role
+from neural_render_addon.light.proxy import make_proxy, read_triangles, set_collision, set_role
 from tests.addon.layers_support import field_object, read_rgba, render_scene, small_scene
 from tests.addon.test_undo import check_undo_and_redo
 

@@ -116,7 +116,7 @@ def test_enabling_loads_nothing_that_takes_long():
 
 def test_client_works_in_a_python_without_blender():
     code = (
-        "import sys, neural_render_addon.client, neural_render_addon.server_process;"
+        "import sys, neural_render_addon.service.client, neural_render_addon.service.server_process;"
         "sys.exit('bpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0

@@ -9,7 +9,7 @@ import OpenEXR
 import pytest
 
 from neural_render_addon import versions
-from neural_render_addon.pictures import png_size, stored_pixels
+from neural_render_addon.capturing.pictures import png_size, stored_pixels
 from tests.addon.conftest import server_python
 from tests.addon.film_set import build_film_set
 

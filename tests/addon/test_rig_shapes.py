@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from neural_render_addon.projections import Projection
-from neural_render_addon.rig_shapes import arc, dome, even_places, grid, look_at, ring
-from neural_render_addon.rig_spacing import measure_spacing
+from neural_render_addon.cameras.projections import Projection
+from neural_render_addon.capturing.rig_shapes import arc, dome, even_places, grid, look_at, ring
+from neural_render_addon.capturing.rig_spacing import measure_spacing
 
 TURN = 2.0 * math.pi
 SQUARE = Projection(100, 100, 100.0, 100.0, 50.0, 50.0)

@@ -7,7 +7,7 @@ import bpy
 import pytest
 
 from neural_render_addon.errors import ServerProcessError, ServerUnreachable
-from neural_render_addon.server_process import (
+from neural_render_addon.service.server_process import (
     connect,
     default_state_dir,
     find_executable,
@@ -76,7 +76,7 @@ def test_state_folder_is_the_servers_own_default(monkeypatch):
 
 
 def test_nothing_runs_and_nothing_is_installed(tmp_path):
-    from neural_render_addon.server_process import ServerSettings
+    from neural_render_addon.service.server_process import ServerSettings
 
     nothing = ServerSettings(
         "127.0.0.1", 0, "", tmp_path, "", tmp_path / "none", tmp_path / "log", may_go_online=False

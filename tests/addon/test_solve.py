@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from neural_render_addon.client import Client
+from neural_render_addon.service.client import Client
 from tests.addon.conftest import use_server
 
 

@@ -5,8 +5,9 @@ import bpy
 import numpy as np
 import pytest
 
-from neural_render_addon import compositing, versions
-from neural_render_addon.layers import find_frames
+from neural_render_addon import versions
+from neural_render_addon.composite import compositing
+from neural_render_addon.composite.layers import find_frames
 from tests.addon.layers_support import field_object, read_rgba, render_scene, small_scene, write_frame
 from tests.addon.test_layers_color import srgb_to_linear
 

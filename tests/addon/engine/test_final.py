@@ -51,10 +51,10 @@ def rendered(scene, folder, name="frame"):
 
 def from_server(server, trained, scene, field, time, **options):
     """The same picture, asked of the server by hand."""
-    client = sys.modules[f"{EXTENSION}.neural_render_addon.client"].Client(
+    client = sys.modules[f"{EXTENSION}.neural_render_addon.service.client"].Client(
         "127.0.0.1", server.port, server.token
     )
-    module = sys.modules[f"{EXTENSION}.neural_render_addon.camera"]
+    module = sys.modules[f"{EXTENSION}.neural_render_addon.cameras.camera"]
     depsgraph = bpy.context.evaluated_depsgraph_get()
     projection = module.evaluated_projection(scene.camera, depsgraph, *SIZE)
     matrix = module.to_capture(scene.camera.matrix_world, field.matrix_world, "field")

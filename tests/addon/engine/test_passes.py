@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from neural_render_addon.cameras.projections import Projection
 from neural_render_addon.engine.passes import EMPTY_DEPTH, Layer, merge, mist, normals, vectors
-from neural_render_addon.projections import Projection
 
 PINHOLE = Projection(40, 30, 50.0, 48.0, 19.0, 16.0)
 PROJECTIONS = {

@@ -1,0 +1,1 @@
+"""Blender's cameras as the server's: projection, lens, shutter, rigs over time."""

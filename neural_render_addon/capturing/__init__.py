@@ -1,0 +1,1 @@
+"""Captures made in Blender: rigs of cameras, rendered views, tracked clips."""

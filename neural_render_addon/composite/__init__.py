@@ -1,0 +1,1 @@
+"""Rendered frames as layers: in the compositor, against CG, and in the sequencer."""

@@ -1,0 +1,1 @@
+"""The sidebar's panels and the entries in Blender's own menus."""

@@ -1,0 +1,1 @@
+"""What the add-on keeps in the .blend and in Blender's preferences."""
