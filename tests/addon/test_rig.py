@@ -4,8 +4,8 @@ import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
-from neural_render_addon.panels.work.capture import rig_spacing
 
+from neural_render_addon.panels.capture import rig_spacing
 from tests.addon.test_undo import check_undo_and_redo
 
 
