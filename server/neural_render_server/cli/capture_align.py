@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from .arguments import point, positive_number
 from .console import Console
 
@@ -42,5 +40,5 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     matrix = alignment_from(arguments.up, arguments.origin, arguments.between, arguments.distance)
     path = Path(arguments.capture).expanduser().absolute()
     whole = align(path, matrix)
-    rows = "\n".join("  " + " ".join(f"{value:10.5f}" for value in row) for row in np.asarray(whole))
+    rows = "\n".join("  " + " ".join(f"{value:10.5f}" for value in row) for row in whole)
     console.result({"capture": str(path), "alignment": whole.tolist()}, f"{path}: aligned by\n{rows}")
