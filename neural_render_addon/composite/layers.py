@@ -105,7 +105,7 @@ def has_depth_layers(frames: FrameSequence) -> bool:
     if any(split) and not all(split):
         raise LayerError(
             f"{frames.path(numbers[split.index(False)])} has no depth layers, but other frames have; run "
-            "Render Frames again over the whole range, without Keep Rendered Frames"
+            "Render Frames again over the whole range, without Keep Frames"
         )
     return all(split)
 

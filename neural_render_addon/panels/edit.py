@@ -36,6 +36,7 @@ class NEURALRENDER_PT_edit(NeuralRenderPanel, bpy.types.Panel):
 
     bl_label = "Edit Field"
     bl_parent_id = "NEURALRENDER_PT_render"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -32,9 +32,8 @@ class NEURALRENDER_PT_time(NeuralRenderPanel, bpy.types.Panel):
             column.prop(properties, "frame_start")
             column.prop(properties, "time_offset", text="Offset")
             column.prop(properties, "speed")
-        row = layout.row()
-        row.label(text=f"Shows {field_seconds(field, context.scene):.3f} s of {properties.duration:.2f} s")
-        row.operator("neural_render.freeze_time", icon="FREEZE")
+        layout.label(text=f"Shows {field_seconds(field, context.scene):.3f} s of {properties.duration:.2f} s")
+        layout.operator("neural_render.freeze_time", icon="FREEZE")
 
 
 CLASSES = (NEURALRENDER_PT_time,)

@@ -214,9 +214,9 @@ def draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, name: str,
 
 
 def needs_text(field: FieldProperties) -> str:
-    """What training will take, told before it starts."""
-    disk = f", {field.training_disk:.1f} GB of disk" if field.training_disk else ""
-    return f"Takes about {field.training_memory:.1f} GB of memory{disk} at full size"
+    """What training at full size will take, told before it starts; as wide as the sidebar usually is."""
+    disk = f", {field.training_disk:.1f} GB disk" if field.training_disk else ""
+    return f"About {field.training_memory:.1f} GB memory{disk}"
 
 
 def progress_text(task: TaskState) -> str:

@@ -287,7 +287,7 @@ class RenderProperties(bpy.types.PropertyGroup):
         options=RELATIVE,
     )
     keep_frames: BoolProperty(
-        name="Keep Rendered Frames",
+        name="Keep Frames",
         description="Do not render again the frames that are already in the folder",
     )
     use_scene_range: BoolProperty(
@@ -297,7 +297,7 @@ class RenderProperties(bpy.types.PropertyGroup):
     frame_end: IntProperty(name="End", description="Last scene frame to render", default=24)
     frame_step: IntProperty(name="Step", description="Render every n-th frame", default=1, min=1)
     use_mattes: BoolProperty(
-        name="Mattes of Crop Objects",
+        name="Crop Mattes",
         description=(
             "Write a matte for each crop object that does not remove: how much of a pixel's alpha lies in it"
         ),
