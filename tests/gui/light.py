@@ -27,7 +27,7 @@ PART = slice(30, -30), slice(20, 300)
 
 
 def background():
-    return sys.modules[f"{ADDON}.camera_background"]
+    return sys.modules[f"{ADDON}.light.camera_background"]
 
 
 def settled() -> Steps:
@@ -95,7 +95,7 @@ def shown(name: str) -> np.ndarray:
 def from_server() -> np.ndarray:
     """(H, W, 3) what the server renders for the camera, as numbers of Blender's Standard view."""
     view = background().camera_view(bpy.context, bpy.context.scene)
-    module = sys.modules[f"{ADDON}.client"]
+    module = sys.modules[f"{ADDON}.service.client"]
     client = module.Client(SETTINGS["host"], SETTINGS["port"], SETTINGS["token"])
     field = view.fields[0]
     entry = {**view.projection.entry(), "transform_matrix": field.camera_to_capture}

@@ -23,7 +23,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXTENSION = "neural_render"
 # For the click-through tall, so that all panels are in sight at once; else about the size that is timed.
-SCREENS = {"click_through": "1200x2400x24", "captures": "1200x1500x24"}
+SCREENS = {"click_through": "1200x2400x24", "captures": "1200x1500x24", "panels": "900x5000x24"}
 SCREEN = "960x620x24"
 
 
