@@ -83,7 +83,7 @@ class CaptureProperties(bpy.types.PropertyGroup):
         ),
     )
     view: EnumProperty(
-        name="Colours",
+        name="Colors",
         description="How the scene's light becomes the pictures' colours",
         items=(
             (

@@ -39,7 +39,9 @@ def everything() -> Steps:
     bpy.ops.neural_render.server_start()
     assert bpy.ops.neural_render.import_capture(filepath=SETTINGS["capture"], set_scene=True) == {"FINISHED"}
     field = bpy.context.scene.neural_render.field
-    field.neural_render.scene_path = SETTINGS["scene"]
+    # As in an artist's project: the pictures are for the documentation.
+    field.neural_render.capture_path = "//films/stage24"
+    field.neural_render.scene_path = "//neural_render/stage24.scene"
     yield from driver.toggle_maximised()
     space = viewport().spaces.active
     space.show_region_ui = True
