@@ -3,8 +3,8 @@
     python tests/gui/run_gui.py --blender DIR [--script viewport] [--scene DIR] [--out DIR]
 
 ``click_through``, the default, does the main job by mouse. ``viewport`` looks through the render engine at
-a trained scene; without --scene the capture is trained for it first. ``captures`` renders a capture, ``panels``
-pictures every panel.
+a trained scene; without --scene the capture is trained for it first. ``captures`` renders a capture,
+``panels`` pictures every panel.
 
 DIR holds the wrappers ``blender`` and ``blender-gui`` (the second opens a private X server). The
 server runs outside Blender's own system and is reached by host and port. Exits with 0 if everything
