@@ -20,8 +20,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", EXR
 # A picture of more pixels is a damaged header, or meant to fill the memory.
 Image.MAX_IMAGE_PIXELS = 2**31
 
-# Decoded and once more converted, of four channels.
-_BYTES_A_PIXEL = 8
+# Decoded and once more converted, of four channels; an EXR's are floats, converted and encoded in turn.
+_BYTES_A_PIXEL, _EXR_BYTES_A_PIXEL = 8, 64
 
 _PNG_DEPTH_AT, _TIFF_BITS = 24, 258
 
@@ -70,10 +70,10 @@ def read_image(path: Path) -> Pixels:
     Raises:
         CaptureError: the file is no readable image.
     """
+    _check_room(path)
     if path.suffix.lower() == EXR_SUFFIX:
         return _encoded(read_exr_linear(path))
     try:
-        _check_room(path)
         encoded = np.fromfile(path, dtype=np.uint8)  # cv2.imread cannot open some paths on Windows
         pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as error:
@@ -101,7 +101,8 @@ def _check_room(path: Path) -> None:
         width, height, _ = image_header(path)
     except CaptureError:
         return  # broken, or of the few kinds that only OpenCV knows, which has a limit of its own
-    needed, free = width * height * _BYTES_A_PIXEL, psutil.virtual_memory().available
+    bytes_a_pixel = _EXR_BYTES_A_PIXEL if path.suffix.lower() == EXR_SUFFIX else _BYTES_A_PIXEL
+    needed, free = width * height * bytes_a_pixel, psutil.virtual_memory().available
     if needed > free:
         raise CaptureError(
             f"{path}: {width}x{height} pixels take {needed / 1e9:.0f} GB to decode, but {free / 1e9:.0f} GB "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -90,6 +91,16 @@ def test_a_damaged_exr_is_named(tmp_path: Path, content: bytes) -> None:
     for read in (image_header, read_image):
         with pytest.raises(CaptureError, match=r"bad\.exr: the image cannot be read"):
             read(tmp_path / "bad.exr")
+
+
+def test_a_small_exr_that_unpacks_to_more_than_the_memory_is_refused(tmp_path: Path) -> None:
+    write_exr(tmp_path / "bomb.exr", np.zeros((4, 4, 3), np.float32))
+    content = (tmp_path / "bomb.exr").read_bytes()
+    window = struct.pack("<4i", 0, 0, 3, 3)
+    assert content.count(window) == 2  # the data's and the display's
+    (tmp_path / "bomb.exr").write_bytes(content.replace(window, struct.pack("<4i", 0, 0, 32767, 32766)))
+    with pytest.raises(CaptureError, match=r"bomb\.exr: 32768x32767 pixels take 69 GB to decode"):
+        read_image(tmp_path / "bomb.exr")
 
 
 def test_16_bit_png_keeps_its_bits(tmp_path: Path) -> None:
