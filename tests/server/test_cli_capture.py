@@ -50,11 +50,16 @@ def test_offsets_by_hand_are_seconds_or_frames(film: Path, capsys: pytest.Captur
         capsys, "capture", "sync", str(film), "--offset", f"{names[0]}=1f", "--offset", f"{names[1]}=0.02"
     )
     assert code == 0 and result["offsets"] == pytest.approx({names[0]: 1.0 / FPS, names[1]: 0.02})
-    assert open_capture(film).time_shifts[1] == pytest.approx(0.02)  # type: ignore[index]
+    shifts = [view.time_shift for view in open_capture(film).views if view.camera == 1]
+    assert shifts == pytest.approx([0.02] * len(shifts))
     code, result = told(capsys, "capture", "sync", str(film), "--offset", "nobody=1")
     assert code == 1 and "no such camera" in result["error"]["message"]
     code, result = told(capsys, "capture", "sync", str(film), "--by", "audio")
     assert code == 1 and "has no video" in result["error"]["message"]
+    code, result = told(capsys, "capture", "sync", str(film), "--fps", "6")
+    assert code == 0 and result == {"fps": 6.0, "timesteps": len(open_capture(film).times)}
+    code, result = told(capsys, "capture", "sync", str(film))
+    assert code == 1 and "--offset" in result["error"]["message"]
     with pytest.raises(SystemExit):
         main(["capture", "sync", str(film), "--offset", "late"])
 

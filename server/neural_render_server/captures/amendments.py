@@ -1,7 +1,8 @@
 """``capture.json``: what an artist has set beside a capture of any format, over what its files say.
 
 ``alignment`` is a 4x4 similarity from the files' coordinates to the capture's. ``time_offsets`` are the
-seconds, by camera name, that are added to a camera's own clock. ``synchronisation`` and ``solve`` tell
+seconds, by camera name, that are added to a camera's own clock. ``fps`` are the timesteps a second, where
+they are not to be the fastest camera's frames. ``synchronisation`` and ``solve`` tell
 how those and the poses were found; readers take no notice of them.
 """
 
@@ -18,10 +19,14 @@ from ..errors import CaptureError
 from ..files import write_json
 from .capture import Capture
 from .checks import read_json_object
+from .retime import recording_names, retimed
 from .similarity import moved_capture, similarity
 
 FILE = "capture.json"
 VERSION = 1
+
+# Faster than any camera that films for long: a slip of the pen must not fill the memory with timesteps.
+MOST_FPS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,7 @@ class Amendments:
     time_offsets: dict[str, float] = field(default_factory=dict)
     synchronisation: dict[str, Any] | None = None
     solve: dict[str, Any] | None = None
+    fps: float | None = None
 
 
 def amendments_file(path: Path) -> Path:
@@ -56,12 +62,16 @@ def read_amendments(path: Path) -> Amendments:
     offsets = data.get("time_offsets") or {}
     if not isinstance(offsets, dict) or not all(is_finite_number(value) for value in offsets.values()):
         raise CaptureError(f"{file}: 'time_offsets' must give each camera's name a number of seconds")
+    fps = data.get("fps")
+    if fps is not None and not (is_finite_number(fps) and 0 < fps <= MOST_FPS):
+        raise CaptureError(f"{file}: 'fps' is {fps!r}, but must be a number above 0, at most {MOST_FPS}")
     alignment = data.get("alignment")
     return Amendments(
         alignment=None if alignment is None else similarity(alignment, f"{file}, alignment"),
         time_offsets={str(name): float(value) for name, value in offsets.items()},
         synchronisation=data.get("synchronisation"),
         solve=data.get("solve"),
+        fps=None if fps is None else float(fps),
     )
 
 
@@ -78,6 +88,7 @@ def write_amendments(path: Path, amendments: Amendments) -> None:
         "time_offsets": amendments.time_offsets,
         "synchronisation": amendments.synchronisation,
         "solve": amendments.solve,
+        "fps": amendments.fps,
     }
     write_json(amendments_file(path), {key: value for key, value in data.items() if value is not None})
 
@@ -96,6 +107,18 @@ def align(path: Path, matrix: FloatArray) -> FloatArray:
     return whole
 
 
+def set_fps(path: Path, fps: float | None) -> None:
+    """Keep the timesteps a second of the capture at ``path``; None is every frame of the fastest camera.
+
+    Raises:
+        CaptureError: no usable number, or ``capture.json`` cannot be used.
+        SceneError: it cannot be written.
+    """
+    if fps is not None and not 0 < fps <= MOST_FPS:
+        raise CaptureError(f"{path}: {fps:g} timesteps a second are impossible; give 1 to {MOST_FPS}")
+    write_amendments(path, replace(read_amendments(path), fps=fps))
+
+
 def amended(capture: Capture) -> Capture:
     """The capture with what is set beside it applied.
 
@@ -105,53 +128,34 @@ def amended(capture: Capture) -> Capture:
     amendments = read_amendments(capture.path)
     if amendments.alignment is not None:
         capture = moved_capture(capture, amendments.alignment)
-    if any(amendments.time_offsets.values()):
-        capture = shifted(capture, amendments.time_offsets)
+    if any(amendments.time_offsets.values()) or amendments.fps is not None:
+        capture = shifted(capture, amendments.time_offsets, amendments.fps)
     return capture
 
 
-def shifted(capture: Capture, offsets: dict[str, float]) -> Capture:
-    """The capture with each camera's frames moved in time by its offset in seconds.
+def shifted(capture: Capture, offsets: dict[str, float], fps: float | None = None) -> Capture:
+    """The capture with each recording's frames moved in time by its offset in seconds.
 
-    Whole timesteps are counted on; what is left, at most half a timestep, becomes the camera's
-    ``time_shifts``. Timesteps that not every moved camera filmed are left out, as if the recording had
-    started and ended together.
+    Every frame keeps its own moment; it belongs to the nearest timestep, of which there are ``fps`` a second
+    (None: those of the fastest recording). Time that not every recording filmed is left out.
 
     Raises:
         CaptureError: an offset names no camera, or the recordings do not overlap in time.
     """
     file = amendments_file(capture.path)
-    names = [camera.name for camera in capture.cameras]
+    names = recording_names(capture)
     unknown = sorted(set(offsets) - set(names))
     if unknown:
         raise CaptureError(
             f"{file}: an offset is given for {', '.join(unknown)}, but there is no such camera; "
-            f"there are {', '.join(names)}"
+            f"there are {', '.join(dict.fromkeys(names))}"
         )
     if not capture.is_dynamic:
         return capture
-    step = float(np.median(np.diff(capture.times)))
-    seconds = np.array([offsets.get(name, 0.0) for name in names])
-    seconds -= seconds.min()
-    whole = np.round(seconds / step).astype(np.int64)
-    first, last = int(whole.max()), len(capture.times) + int(whole.min())
-    if last - first < 2:
+    seconds = np.array([offsets.get(names[view.camera], 0.0) for view in capture.views])
+    moved = retimed(capture, capture.view_times + seconds - seconds.min(), fps)
+    if moved is None:
         raise CaptureError(
             f"{file}: with these offsets the cameras film no two moments together; correct or remove them"
         )
-    keep = [
-        index
-        for index, view in enumerate(capture.views)
-        if first <= view.timestep + whole[view.camera] < last
-    ]
-    views = [
-        replace(view, timestep=int(view.timestep + whole[view.camera] - first))
-        for view in (capture.views[index] for index in keep)
-    ]
-    return replace(
-        capture,
-        views=views,
-        is_test=capture.is_test[keep],
-        times=capture.times[: last - first] - capture.times[0],
-        time_shifts=seconds - whole * step,
-    )
+    return moved

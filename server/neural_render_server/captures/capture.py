@@ -45,12 +45,16 @@ FrameSource = ImageSource | VideoSource | CropSource
 
 @dataclass(frozen=True)
 class View:
-    """One filmed frame: which camera, which timestep, and where its pixels are."""
+    """One filmed frame: which camera, which timestep, and where its pixels are.
+
+    ``time_shift`` are the seconds by which it was taken after its timestep's time.
+    """
 
     camera: int
     timestep: int
     source: FrameSource
     mask: Path | None = None  # white where the pixel is to be used
+    time_shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,8 @@ class Capture:
     what is held out: such a view never reaches training. ``near_far`` are per-camera depth bounds
     (C, 2) where the format states them. ``picture_areas`` are per camera (left, top, right, bottom) of
     the part of the frame that was filmed, where black bars surround it. ``transfer`` names the curve (of
-    ``transfer.LOG_CURVES``) that its videos were recorded with where they do not say. ``time_shifts`` (C,)
-    are the seconds by which a camera took its frames after their timesteps' times. ``warnings`` are sentences
-    for the user about what was skipped or repaired.
+    ``transfer.LOG_CURVES``) that its videos were recorded with where they do not say. ``warnings`` are
+    sentences for the user about what was skipped or repaired.
     """
 
     path: Path
@@ -87,7 +90,6 @@ class Capture:
     picture_areas: Sequence[tuple[int, int, int, int] | None] | None = None
     transfer: str | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
-    time_shifts: npt.NDArray[np.float64] | None = None
 
     @property
     def name(self) -> str:
@@ -116,11 +118,8 @@ class Capture:
 
     @property
     def view_times(self) -> npt.NDArray[np.float64]:
-        """(V,) seconds at which each view was taken: its timestep's time and its camera's shift."""
-        times = self.times[[view.timestep for view in self.views]]
-        if self.time_shifts is None:
-            return times
-        return times + self.time_shifts[[view.camera for view in self.views]]
+        """(V,) seconds at which each view was taken: its timestep's time and its own shift."""
+        return np.array([self.times[view.timestep] + view.time_shift for view in self.views])
 
     def view_name(self, index: int) -> str:
         view = self.views[index]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..cameras import Camera, FloatArray, pose_matrix
 from ..errors import CaptureError
@@ -128,8 +127,3 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise CaptureError(f"{path}: holds no JSON object")
     return data
-
-
-def uniform_times(count: int, fps: float) -> npt.NDArray[np.float64]:
-    """(count,) seconds of evenly spaced timesteps."""
-    return np.arange(count, dtype=np.float64) / fps

@@ -20,15 +20,13 @@ import numpy.typing as npt
 
 from ..cameras import OPENGL_TO_OPENCV, Camera
 from ..errors import CaptureError
-from .capture import Capture, View
-from .checks import MAX_IMAGE_SIDE, rigid_pose, scaled_to_photo, uniform_times
+from .capture import Capture
+from .checks import MAX_IMAGE_SIDE, rigid_pose, scaled_to_photo
+from .film import film_of
 from .letterbox import Area, in_letterbox
 from .pixels import as_bytes
-from .sequences import Sequence, image_sequence, synchronised, video_sequence
-from .timestamps import read_timestamps
+from .sequences import Sequence, image_sequence, video_sequence
 from .video import is_video
-
-FOLDER_FPS = 30.0  # of frame folders, which do not say
 
 
 def is_easymocap(path: Path) -> bool:
@@ -67,30 +65,17 @@ def read_easymocap(folder: Path) -> Capture:
         cameras.append(camera)
         areas.append(area)
         warnings += [warning] if warning else []
-    count, fps, more = synchronised(sequences)
-    warnings += more
-    if fps is None and count > 1:
-        fps = FOLDER_FPS
-        warnings.append(f"Frame folders do not say their rate; {FOLDER_FPS:g} frames a second is assumed.")
-    times = uniform_times(count, fps or FOLDER_FPS)
-    if (folder / "timestamps.csv").is_file():
-        times, warning = read_timestamps(folder / "timestamps.csv", times)
-        warnings += [warning] if warning else []
-    views = [
-        View(camera, timestep, sequence.source(timestep))
-        for camera, sequence in enumerate(sequences)
-        for timestep in range(count)
-    ]
+    film = film_of(folder, sequences)
     return Capture(
         path=folder,
         format="easymocap",
         cameras=cameras,
-        times=times,
-        fps=fps,
-        views=views,
-        is_test=np.zeros(len(views), dtype=np.bool_),
+        times=film.times,
+        fps=film.fps if film.is_dynamic else None,
+        views=film.views,
+        is_test=np.zeros(len(film.views), dtype=np.bool_),
         picture_areas=areas if any(areas) else None,
-        warnings=warnings,
+        warnings=[*warnings, *film.warnings],
     )
 
 

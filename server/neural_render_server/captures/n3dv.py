@@ -17,13 +17,11 @@ import numpy.typing as npt
 from ..cameras import Camera
 from ..errors import CaptureError
 from .capture import Capture, ImageSource, View
-from .checks import natural_sorted, rigid_pose, scaled_to_photo, uniform_times
+from .checks import natural_sorted, rigid_pose, scaled_to_photo
+from .film import film_of
 from .image import image_header, is_image
-from .sequences import Sequence, image_sequence, synchronised, video_sequence
+from .sequences import Sequence, image_sequence, video_sequence
 from .video import is_video
-
-# The recordings of Li et al. 2022 run at 30 frames a second; frame folders do not say.
-FOLDER_FPS = 30.0
 
 
 def is_n3dv(folder: Path) -> bool:
@@ -83,28 +81,21 @@ def _read_dynamic(folder: Path, rows: npt.NDArray[np.float64], sequences: list[S
         )
         for index, (row, sequence) in enumerate(zip(rows, sequences, strict=True))
     ]
-    count, fps, warnings = synchronised(sequences)
-    if fps is None:
-        fps = FOLDER_FPS
-        warnings.append(f"Frame folders do not say their rate; {FOLDER_FPS:g} frames a second is assumed.")
-    views = [
-        View(camera, timestep, sequence.source(timestep))
-        for camera, sequence in enumerate(sequences)
-        for timestep in range(count)
-    ]
+    film = film_of(folder, sequences)
+    views = film.views
     is_test = np.zeros(len(views), dtype=np.bool_)
-    if len(cameras) > 1 and count > 1:
+    if len(cameras) > 1 and film.is_dynamic:
         is_test = np.array([view.camera == 0 for view in views])
     return Capture(
         path=folder,
         format="n3dv",
         cameras=cameras,
-        times=uniform_times(count, fps),
-        fps=fps,
+        times=film.times,
+        fps=film.fps,
         views=views,
         is_test=is_test,
         near_far=_near_far(rows),
-        warnings=warnings,
+        warnings=film.warnings,
     )
 
 

@@ -15,8 +15,11 @@ from ..cameras import RENDER_ONLY_MODELS, Camera, camera_from_json, is_finite_nu
 from ..errors import CaptureError
 from .capture import Capture, FrameSource, ImageSource, PointCloud, VideoSource, View
 from .checks import path_inside, rigid_pose, scaled_to_photo
+from .film import mismatches
 from .image import IMAGE_SUFFIXES, image_header
-from .video import probe_video
+from .sequences import Sequence as Recording
+from .timeline import interval, moments_of, place
+from .timestamps import Clock
 
 # Frames whose poses and intrinsics agree to this many decimals come from one camera that stands still.
 SAME_CAMERA_DECIMALS = 6
@@ -24,12 +27,16 @@ SAME_CAMERA_DECIMALS = 6
 # Times closer than this (seconds) are one timestep: files round them to six decimals or so.
 SAME_TIME = 1e-5
 
+# A listed video, and when its frames were taken.
+VideoFilm = tuple[Recording, Clock]
+
 
 @dataclass(frozen=True, eq=False)
 class PosedFrame:
     """One listed frame whose image exists. ``time`` is in seconds, None where the list has none.
 
-    ``image`` is the video where ``video_frame`` is a number.
+    ``image`` is the video where ``video_frame`` is a number. ``time_shift`` are the seconds after ``time``,
+    that of its timestep, at which it was taken.
     """
 
     camera: Camera
@@ -41,6 +48,7 @@ class PosedFrame:
     where: str
     was_resized: bool
     video_frame: int | None = None
+    time_shift: float = 0.0
 
     @property
     def source(self) -> FrameSource:
@@ -75,23 +83,22 @@ def read_frame(
 
 
 def read_video_frames(
-    entry: dict[str, Any], shared: dict[str, Any], root: Path, video: Path, is_test: bool, where: str
+    entry: dict[str, Any], shared: dict[str, Any], root: Path, film: VideoFilm, is_test: bool, where: str
 ) -> list[PosedFrame]:
-    """All frames of a listed video: a camera that stands still, from the entry's ``time`` (default 0) on.
+    """The frames of a listed video: a camera that stands still, from the entry's ``time`` (default 0) on.
 
     Raises:
-        CaptureError, CameraFileError: its intrinsics, pose, time or video cannot be used.
+        CaptureError, CameraFileError: its intrinsics, pose or time cannot be used.
     """
-    info = probe_video(video)
-    if not info.fps > 0:
-        raise CaptureError(f"{video}: does not say its frame rate; convert it to H.264 MP4")
-    header = (info.width, info.height, False)
+    sequence, clock = film
+    header = (sequence.width, sequence.height, False)
     first = _posed_frame(
-        {"time": 0.0, "name": video.stem, **entry}, shared, root, video, header, is_test, where
+        {"time": 0.0, "name": sequence.name, **entry}, shared, root, sequence.path, header, is_test, where
     )
     assert first.time is not None
     return [
-        replace(first, video_frame=frame, time=first.time + frame / info.fps) for frame in range(info.frames)
+        replace(first, video_frame=int(frame), time=first.time + float(time))
+        for frame, time in zip(clock.frames, clock.times, strict=True)
     ]
 
 
@@ -128,20 +135,21 @@ def _posed_frame(
         camera=camera,
         image=image,
         mask=mask,
-        time=_time(entry, where),
+        time=_seconds(entry, "time", where),
         is_test=is_test,
         has_alpha=has_alpha,
         where=where,
         was_resized=(calibrated.width, calibrated.height) != (width, height),
+        time_shift=_seconds(entry, "time_shift", where) or 0.0,
     )
 
 
-def _time(entry: dict[str, Any], where: str) -> float | None:
-    value = entry.get("time")
+def _seconds(entry: dict[str, Any], key: str, where: str) -> float | None:
+    value = entry.get(key)
     if value is None:
         return None
     if not is_finite_number(value):
-        raise CaptureError(f"{where}: 'time' is {value!r}, but must be seconds")
+        raise CaptureError(f"{where}: {key!r} is {value!r}, but must be seconds")
     return float(value)
 
 
@@ -160,10 +168,15 @@ def capture_from_frames(
     """
     if not frames:
         raise CaptureError(f"{path}: none of the listed images exist; put them where the file says")
-    times, timesteps = _timesteps(path, frames)
+    warnings = list(warnings)
+    if all(frame.video_frame is not None for frame in frames):
+        frames, times, timesteps, told = _film(frames)
+        warnings += told
+        fps = fps or (1.0 / interval(times) if len(times) > 1 else None)
+    else:
+        times, timesteps = _timesteps(path, frames)
     cameras, owners = _cameras(frames, timesteps, is_dynamic=len(times) > 1)
     resized = sum(frame.was_resized for frame in frames)
-    warnings = list(warnings)
     if resized:
         warnings.append(f"{resized} images have another size than calibrated; their intrinsics were scaled.")
     if fps is None and len(times) > 1:
@@ -177,7 +190,7 @@ def capture_from_frames(
         times=times,
         fps=fps,
         views=[
-            View(owner, int(timestep), frame.source, frame.mask)
+            View(owner, int(timestep), frame.source, frame.mask, frame.time_shift)
             for frame, owner, timestep in zip(frames, owners, timesteps, strict=True)
         ],
         is_test=np.array([frame.is_test for frame in frames]),
@@ -185,6 +198,30 @@ def capture_from_frames(
         has_alpha=all(frame.has_alpha for frame in frames),
         warnings=warnings,
     )
+
+
+def _film(
+    frames: Sequence[PosedFrame],
+) -> tuple[list[PosedFrame], npt.NDArray[np.float64], npt.NDArray[np.int64], list[str]]:
+    """The frames that timesteps take, the timesteps' times from 0 on, each frame's timestep, and warnings."""
+    videos: dict[Path, list[PosedFrame]] = {}
+    for frame in frames:
+        videos.setdefault(frame.image, []).append(frame)
+    clocks = [np.array([frame.time for frame in own], dtype=np.float64) for own in videos.values()]
+    moments = moments_of(clocks)
+    if not len(moments):
+        names = ", ".join(video.name for video in videos)
+        raise CaptureError(
+            f"{frames[0].where}: the videos {names} have no time in common; correct their 'time'"
+        )
+    kept, timesteps = [], []
+    for own, times in zip(videos.values(), clocks, strict=True):
+        for frame, time, timestep in zip(own, times, place(times, moments), strict=True):
+            if timestep >= 0:
+                kept.append(replace(frame, time_shift=float(time - moments[timestep])))
+                timesteps.append(timestep)
+    told = mismatches([video.stem for video in videos], clocks)
+    return kept, moments - moments[0], np.array(timesteps, dtype=np.int64), told
 
 
 def _timesteps(

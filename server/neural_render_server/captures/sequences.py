@@ -16,7 +16,10 @@ from .video import VideoReader, probe_video
 
 @dataclass(frozen=True)
 class Sequence:
-    """A camera's frames in time. ``fps`` is None where the recording does not say."""
+    """A camera's frames in time. ``fps`` is None where the recording does not say.
+
+    ``times`` are the frames' seconds from the first one's, None where they follow ``fps``.
+    """
 
     name: str
     path: Path
@@ -25,6 +28,7 @@ class Sequence:
     frames: int
     fps: float | None
     images: SequenceOf[Path] = ()
+    times: SequenceOf[float] | None = None
 
     def source(self, frame: int) -> FrameSource:
         return ImageSource(self.images[frame]) if self.images else VideoSource(self.path, frame)
@@ -40,7 +44,9 @@ class Sequence:
 def video_sequence(path: Path) -> Sequence:
     """Raises CaptureError where the video is unreadable, empty or cut off."""
     info = probe_video(path)
-    return Sequence(path.stem, path, info.width, info.height, info.frames, info.fps or None)
+    return Sequence(
+        path.stem, path, info.width, info.height, info.frames, info.fps or None, times=info.uneven_times
+    )
 
 
 def image_sequence(folder: Path, name: str | None = None) -> Sequence:
@@ -56,28 +62,3 @@ def image_sequence(folder: Path, name: str | None = None) -> Sequence:
     if name is None:
         name = folder.parent.name if folder.name == "images" else folder.name
     return Sequence(name, folder, width, height, len(images), None, images)
-
-
-def synchronised(sequences: SequenceOf[Sequence]) -> tuple[int, float | None, list[str]]:
-    """Common frame count and rate of recordings that start together, with warnings.
-
-    Raises:
-        CaptureError: the recordings run at different rates.
-    """
-    warnings: list[str] = []
-    counts = [sequence.frames for sequence in sequences]
-    count = min(counts)
-    if max(counts) != count:
-        longer = [sequence.name for sequence in sequences if sequence.frames > count]
-        warnings.append(
-            f"The recordings have {count} to {max(counts)} frames; only the common first {count} are used "
-            f"(longer: {', '.join(longer)})."
-        )
-    rates = sorted({sequence.fps for sequence in sequences if sequence.fps is not None})
-    if rates and rates[-1] > rates[0] * 1.001:
-        listed = ", ".join(f"{sequence.name} {sequence.fps:g}" for sequence in sequences if sequence.fps)
-        raise CaptureError(
-            f"{sequences[0].path.parent}: the videos run at different frame rates ({listed}); "
-            "convert them to one rate"
-        )
-    return count, (rates[0] if rates else None), warnings

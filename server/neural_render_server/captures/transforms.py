@@ -3,11 +3,13 @@
 Formats: instant-ngp's ``docs/nerf_dataset_tips.md``; nerfstudio's "Data conventions" page. Poses
 are camera-to-world with OpenGL axes, principal points have pixel centres at +0.5, both as ours.
 ``time`` is in seconds; a file without it is a static capture. Beyond those formats a ``file_path`` may be a
-video: what a camera that stands still filmed from ``time`` (default 0) on.
+video: what a camera that stands still filmed from ``time`` (default 0) on; and ``time_shift`` are the seconds
+after ``time``, then the time of its timestep, at which a frame was taken.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,21 @@ from ..cameras import is_finite_number
 from ..errors import CaptureError
 from .capture import Capture, PointCloud
 from .checks import path_inside, read_json_object
+from .film import clocks_of
 from .ply import read_ply
 from .posed_frames import PosedFrame, capture_from_frames, find_image, read_frame, read_video_frames
+from .sequences import Sequence, video_sequence
 from .video import is_video
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """An entry whose file is a video."""
+
+    entry: dict[str, Any]
+    sequence: Sequence
+    is_test: bool
+    where: str
 
 
 def transforms_file(path: Path) -> Path | None:
@@ -51,6 +65,7 @@ def read_transforms(path: Path) -> Capture:
     train = _listed(data, ("train_filenames",), root, file)
     held_out = _listed(data, ("test_filenames", "val_filenames"), root, file)
     frames: list[PosedFrame] = []
+    videos: list[_Listed] = []
     missing = 0
     for index, entry in enumerate(entries):
         where = f"{file}, frame {index + 1}"
@@ -67,7 +82,7 @@ def read_transforms(path: Path) -> Capture:
         listed = path_inside(root, entry["file_path"], where).resolve()
         is_test = listed in held_out or (bool(train) and listed not in train)
         if is_video(image):
-            frames += read_video_frames(entry, shared, root, image, is_test, where)
+            videos.append(_Listed(entry, video_sequence(image), is_test, where))
         else:
             frames.append(read_frame(entry, shared, root, image, is_test, where))
     warnings = []
@@ -75,6 +90,11 @@ def read_transforms(path: Path) -> Capture:
         warnings.append(
             f"{missing} of the {len(entries)} images that {file.name} lists are missing; they are skipped."
         )
+    found = clocks_of(root, [video.sequence for video in videos])
+    warnings += found.warnings
+    for video, clock in zip(videos, found.clocks, strict=True):
+        film = video.sequence, clock
+        frames += read_video_frames(video.entry, shared, root, film, video.is_test, video.where)
     return capture_from_frames(path, "transforms", frames, _fps(data, file), _points(data, file), warnings)
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.video.reformatter import Colorspace, Interpolation
 
 from ..errors import CaptureError
@@ -20,6 +21,9 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 # Frames ahead that are decoded on rather than sought: a seek costs decoding from the last keyframe.
 READ_ON = 16
+
+# Times that are this part of a frame off an even rate are rounded ones (Matroska counts milliseconds).
+EVEN = 0.1
 
 # A stream that does not say its colour matrix is taken as BT.709 when it is HD and BT.601 below, as
 # players do (mpv's rule: at least 1280 wide or more than 576 high).
@@ -58,7 +62,8 @@ class VideoInfo:
     """``width`` and ``height`` are those of the upright frame, rotation metadata honoured.
 
     ``bits`` are those of a colour channel; ``transfer`` names the curve of ``transfer.LOG_CURVES`` that
-    the file says it was recorded with, None for ordinary video.
+    the file says it was recorded with, None for ordinary video. ``uneven_times`` are the frames' seconds
+    from the first one's where they do not follow ``fps`` (telephones, dropped frames); None where they do.
     """
 
     width: int
@@ -67,6 +72,7 @@ class VideoInfo:
     fps: float
     bits: int = 8
     transfer: str | None = None
+    uneven_times: tuple[float, ...] | None = None
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -195,7 +201,26 @@ class VideoReader:
             float(rate) if rate else 0.0,
             _bits(first),
             TRANSFERS.get(int(first.color_trc)),
+            self._uneven_times(float(rate) if rate else 0.0),
         )
+
+    def _uneven_times(self, fps: float) -> tuple[float, ...] | None:
+        entries = self._stream.index_entries
+        if len(entries) == self._stream.frames:
+            # In decoding order, but as even as the times of presentation are, and there without reading on.
+            times = np.array([entry.timestamp for entry in entries if not entry.is_discard])
+        else:
+            times = np.array(self._presentation_times())
+        base = float(self._stream.time_base or 0)
+        if self._is_even(times * base, fps):
+            return None
+        times = np.array(self._presentation_times()) * base
+        return tuple((times - times[0]).tolist())
+
+    @staticmethod
+    def _is_even(times: npt.NDArray[np.float64], fps: float) -> bool:
+        off = times - times[0] - np.arange(len(times)) / fps if fps > 0 else np.zeros(1)
+        return bool(np.abs(off).max() * fps <= EVEN)
 
     def _count_frames(self) -> int:
         """Frames from the container's index, else by demuxing (no decoding)."""

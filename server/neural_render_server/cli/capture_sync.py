@@ -20,7 +20,7 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "keep it in the capture's capture.json.",
     )
     parser.add_argument("capture", metavar="CAPTURE", help="the capture's folder")
-    how = parser.add_mutually_exclusive_group(required=True)
+    how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--by",
         choices=("timecode", "audio", "flash", "picture"),
@@ -33,14 +33,31 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="CAMERA=TIME",
         help="seconds (0.1) or frames (2.5f) to add to a camera's clock; may be given several times",
     )
+    parser.add_argument(
+        "--fps",
+        type=float,
+        metavar="N",
+        help="timesteps a second; each camera's nearest frames are used at their own times (0, the default: "
+        "every frame of the fastest camera is a timestep)",
+    )
     return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    from ..captures.detect import read_capture
+    from ..captures.amendments import set_fps
+    from ..captures.detect import open_capture, read_capture
     from ..solving.synchronise import set_offsets, synchronise_capture
 
     path = Path(arguments.capture).expanduser().absolute()
+    if arguments.fps is not None:
+        set_fps(path, arguments.fps or None)
+    if arguments.by is None and arguments.offset is None:
+        if arguments.fps is None:
+            raise OptionError("nothing to do; give --by, --offset or --fps")
+        capture = open_capture(path)
+        told = f"{path}: {len(capture.times)} timesteps at {capture.fps:g} a second"
+        console.result({"fps": capture.fps, "timesteps": len(capture.times)}, told)
+        return
     if arguments.offset:
         fps = read_capture(path).fps
         offsets = {}

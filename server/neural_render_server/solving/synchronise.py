@@ -104,8 +104,8 @@ def set_offsets(path: Path, offsets: dict[str, float]) -> dict[str, Any]:
 
 def keep_offsets(path: Path, capture: Capture, result: dict[str, Any]) -> None:
     """Write the offsets of ``result``, once they have proved to leave something of ``capture``."""
-    shifted(capture, result["offsets"])
     amendments = read_amendments(path)
+    shifted(capture, result["offsets"], amendments.fps)
     write_amendments(
         path, replace(amendments, time_offsets=result["offsets"], synchronisation={**result, "offsets": None})
     )

@@ -200,7 +200,7 @@ def test_broken_timestamps(tmp_path: Path) -> None:
     @fuzzed
     @given(broken_text(path.read_bytes()))
     def fuzz(content: bytes) -> None:
-        restored(path, lambda: read_timestamps(path, np.arange(3) / 12), content)
+        restored(path, lambda: read_timestamps(path, ["cam_0", "cam_1"], [3, 3]), content)
 
     fuzz()
 

@@ -135,14 +135,16 @@ def test_timestamps_give_the_times(make: SimpleNamespace, tmp_path: Path) -> Non
     write(make, tmp_path)
     rows = ["sync_index,cam_id,frame_index,frame_time"]
     moments = [100.0, 100.09, 100.16]
-    rows += [f"{k + 7},{c},{k},{moment + 0.01 * c}" for k, moment in enumerate(moments) for c in range(3)]
+    rows += [f"{k + 7},{c + 1},{k},{moment + 0.01 * c}" for k, moment in enumerate(moments) for c in range(3)]
     (tmp_path / "timestamps.csv").write_text("\n".join(rows))
     capture = open_capture(tmp_path)
     assert np.allclose(capture.times, [0.0, 0.09, 0.16])
     assert "up to 20 ms apart" in capture.warnings[0]
-    (tmp_path / "timestamps.csv").write_text("\n".join(rows[:-3]))
+    # Timesteps are the means over the cameras, and each frame keeps its own time.
+    assert np.allclose(capture.view_times.reshape(3, 3), np.array([[-0.01], [0.0], [0.01]]) + capture.times)
+    (tmp_path / "timestamps.csv").write_text("\n".join(row.replace(",3,", ",4,") for row in rows))
     capture = open_capture(tmp_path)
-    assert np.allclose(capture.times, np.arange(3) / 12) and "is ignored" in capture.warnings[0]
+    assert np.allclose(capture.times, np.arange(3) / 12) and "no frames of 03" in capture.warnings[0]
     for broken in (
         "a,b\n1,2",
         rows[0] + "\n1,2,3,soon",

@@ -75,13 +75,6 @@ def test_the_common_length_is_used(make: SimpleNamespace, tmp_path: Path) -> Non
     assert "3 to 5 frames" in capture.warnings[0] and "cam00, cam03" in capture.warnings[0]
 
 
-def test_different_rates_are_refused(make: SimpleNamespace, tmp_path: Path) -> None:
-    make.write_n3dv(tmp_path)
-    make.write_video(tmp_path / "cam01.mp4", [make.numbered_picture(0)] * 4, fps=24)
-    with pytest.raises(CaptureError, match=r"different frame rates .*cam01 24"):
-        open_capture(tmp_path)
-
-
 def test_frame_folders_are_recordings_too(make: SimpleNamespace, tmp_path: Path) -> None:
     poses = make.write_n3dv(tmp_path, frames=3)
     for index, name in enumerate(("cam00", "cam01", "cam03")):
