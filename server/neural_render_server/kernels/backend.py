@@ -92,7 +92,7 @@ class Backend(Protocol):
     ) -> ImageLoss:
         """(1 - s) L1 + s (1 - SSIM) + t mean(T) over the ``used`` (H, W) pixels; s, t the weights.
 
-        ``truth`` (H, W, 3) stands in for the pixels that are not used. SSIM is taken on their bounding box.
+        ``truth`` (H, W, 3) stands in for the pixels that are not used.
         """
 
     def gradients(

@@ -127,11 +127,14 @@ class CpuBackend:
     def _bin(self, parameters: npt.NDArray[np.float32], view: View) -> _Drawn:
         count = len(parameters)
         space = self._space
+        tiles = view.tiles
+        if tiles is None:
+            tiles = np.ones((view.tile_rows, view.tile_columns), np.bool_)
         splats = space.array("splats", (count, projection.SPLAT_WIDTH), np.float32)
         rect = space.array("rect", (count, 4), np.int32)
         run_sliced(
             lambda low, high: projection.project(
-                parameters, view.packed, self.alpha_minimum, low, high, splats, rect
+                parameters, view.packed, tiles, self.alpha_minimum, low, high, splats, rect
             ),
             even_bounds(count),
         )
@@ -141,9 +144,6 @@ class CpuBackend:
         other_keys = space.array("other_keys", (count,), np.uint32)
         other = space.array("other", (count,), np.int32)
         binning.sort_by_depth(splats, visible, drawn, keys, other_keys, other)
-        tiles = view.tiles
-        if tiles is None:
-            tiles = np.ones((view.tile_rows, view.tile_columns), np.bool_)
         bound = binning.entry_bound(rect, visible, drawn)
         entries = space.array("entries", (count, 2), np.int32)
         entry_tile = space.array("entry_tile", (bound,), np.int32)
@@ -179,73 +179,64 @@ class CpuBackend:
         behind = background.detach().numpy()
         color, transmittance = rendering.color.numpy(), rendering.transmittance.numpy()
         height, width = used_pixels.shape
-        image = self._space.array("image", (height, width, 3), np.float32)
-        d_color = self._space.array("d_color", (height, width, 3), np.float32)
-        error = self._space.array("error", (height, width), np.float32)
-        row_sums = self._space.array("row_sums", (height, 2), np.float64)
-        rows = even_bounds(height)
+        space, rows = self._space, even_bounds(height)
+        image = space.array("image", (height, width, 3), np.float32)
+        d_color = space.array("d_color", (height, width, 3), np.float32)
+        d_transmittance = space.array("d_transmittance", (height, width), np.float32)
+        error = space.array("error", (height, width), np.float32)
+        derivatives = space.array("derivatives", (3, height, width * 3), np.float32)
+        missing_ssim = space.array("missing_ssim", (height,), np.float64)
+        missing_ssim[:] = 0.0
+        row_sums = space.array("row_sums", (height, 6), np.float64)
+        stride, phase = weights.ssim_stride, weights.ssim_phase % weights.ssim_stride
+        share = height / max(1, len(range(phase, height, stride)))
         run_sliced(
             lambda low, high: losses.compose(
                 color, transmittance, truth_pixels, used_pixels, behind, low, high, image
             ),
             rows,
         )
-        top, bottom, left, right = _bounding_box(used_pixels)
-        d_color[:] = 0.0
-        error[:] = 0.0
-        box = (slice(top, bottom), slice(left, right))
-        image_box, truth_box = np.ascontiguousarray(image[box]), np.ascontiguousarray(truth_pixels[box])
-        box_height, box_width = image_box.shape[:2]
-        derivatives = self._space.array("derivatives", (3, box_height, box_width * 3), np.float32)
-        ssim_sums = self._space.array("ssim_sums", (box_height,), np.float64)
-        ssim_sums[:] = 0.0
-        box_rows = even_bounds(box_height)
-        ssim_weight, stride = weights.ssim, weights.ssim_stride
-        phase = weights.ssim_phase % stride
-        scored = len(range(phase, box_height, stride))
-        share = box_height / max(1, scored)
-        if ssim_weight > 0:
+        if weights.ssim > 0:
             run_sliced(
                 lambda low, high: losses.ssim_rows(
-                    image_box, truth_box, phase, stride, low, high, derivatives, ssim_sums
+                    image, truth_pixels, used_pixels, phase, stride, low, high, derivatives, missing_ssim
                 ),
-                box_rows,
+                rows,
             )
         values = 3.0 * max(1, int(np.count_nonzero(used_pixels)))
+        l1_scale, ssim_scale = (1.0 - weights.ssim) / values, weights.ssim * share / values
+        transmittance_scale = 3.0 * weights.transmittance / values
         run_sliced(
             lambda low, high: losses.image_gradient(
-                image_box,
-                truth_box,
-                used_pixels[box],
+                image,
+                transmittance,
+                truth_pixels,
+                used_pixels,
+                behind,
                 derivatives,
                 phase,
                 stride,
-                (1.0 - ssim_weight) / values,
-                ssim_weight * share / values,
+                l1_scale,
+                ssim_scale,
+                transmittance_scale,
                 low,
                 high,
-                d_color[box],
-                error[box],
-                row_sums[:box_height],
+                d_color,
+                d_transmittance,
+                error,
+                row_sums,
             ),
-            box_rows,
+            rows,
         )
-        absolute, squared = row_sums[:box_height].sum(axis=0)
-        missing_ssim = share * float(3 * scored * box_width - ssim_sums.sum()) if ssim_weight > 0 else 0.0
-        d_transmittance = self._space.array("d_transmittance", (height, width), np.float32)
-        np.einsum("hwc,c->hw", d_color, behind, out=d_transmittance)
-        value = ((1.0 - ssim_weight) * absolute + ssim_weight * missing_ssim) / values
-        if weights.transmittance:
-            pixel_weight = 3.0 * weights.transmittance / values
-            d_transmittance += pixel_weight * used_pixels
-            value += pixel_weight * float(transmittance[used_pixels].sum())
+        absolute, squared, through, *d_background = row_sums.sum(axis=0)
+        value = l1_scale * absolute + ssim_scale * missing_ssim.sum() + transmittance_scale * through
         return ImageLoss(
             float(value),
             float(squared / values),
             torch.from_numpy(d_color),
             torch.from_numpy(d_transmittance),
             torch.from_numpy(error),
-            torch.from_numpy(np.einsum("hwc,hw->c", d_color, transmittance)),
+            torch.tensor(d_background, dtype=torch.float32),
         )
 
     def gradients(
@@ -372,11 +363,3 @@ def _balanced(tile_start: npt.NDArray[np.int32]) -> list[int]:
     load = tile_start + 16 * np.arange(tiles + 1)
     inner = np.searchsorted(load, load[-1] * np.arange(1, slices) / slices)
     return [0, *(int(bound) for bound in inner), tiles]
-
-
-def _bounding_box(used: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right (exclusive) of the used pixels; the first pixel where none is."""
-    rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
-    if len(rows) == 0:
-        return 0, 1, 0, 1
-    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

@@ -64,114 +64,193 @@ def _along(line: Any, j: int) -> Any:
     )
 
 
+@inlined
+def _runs(flags: Any, gap: int, runs: Any) -> int:
+    """Ranges that hold a row's True ``flags``, joined over gaps of up to ``gap``, into ``runs``; how many."""
+    count = 0
+    for column in range(len(flags)):
+        if flags[column]:
+            if count > 0 and column - runs[count - 1, 1] <= gap:
+                runs[count - 1, 1] = column + 1
+            else:
+                runs[count, 0] = column
+                runs[count, 1] = column + 1
+                count += 1
+    return count
+
+
 @kernel
 def ssim_rows(
-    image: Any, truth: Any, phase: int, stride: int, low: int, high: int, derivatives: Any, sums: Any
+    image: Any,
+    truth: Any,
+    used: Any,
+    phase: int,
+    stride: int,
+    low: int,
+    high: int,
+    derivatives: Any,
+    sums: Any,
 ) -> None:
     """SSIM of every ``stride``-th of rows ``low <= row < high`` and its derivatives blurred along the row.
 
     The rows are those with ``row % stride == phase``. ``derivatives`` (3, H, 3 W): for the mean, the square
-    and the product of the image's window. ``sums`` (H,) gets each such row's sum over pixels and channels.
+    and the product of the image's window. ``sums`` (H,) gets each such row's sum of 1 - SSIM over pixels
+    and channels. Only windows with a ``used`` (H, W) pixel are looked at: elsewhere ``image`` must be
+    ``truth``, so that SSIM is 1; the derivatives there are not written.
     """
-    height, width = image.shape[0], image.shape[1] * 3
+    height, columns_of_image = used.shape
+    width = 3 * columns_of_image
     columns = np.zeros((4, width + 2 * _PAD), np.float32)
     slopes = np.zeros((3, width + 2 * _PAD), np.float32)
+    reached = np.empty(columns_of_image, np.bool_)
+    runs = np.empty((columns_of_image // 2 + 1, 2), np.int64)
     for row in range(low, high):
         if row % stride != phase:
             continue
-        columns[:, _PAD : _PAD + width] = np.float32(0.0)
-        for offset in range(-SSIM_RADIUS, SSIM_RADIUS + 1):
-            other = row + offset
-            if other < 0 or other >= height:
-                continue
-            weight = _W[offset + SSIM_RADIUS]
-            x_row = image[other].reshape(width)
-            y_row = truth[other].reshape(width)
-            for j in range(width):
-                x = x_row[j]
-                y = y_row[j]
-                columns[0, _PAD + j] += weight * x
-                columns[1, _PAD + j] += weight * y
-                columns[2, _PAD + j] += weight * (x * x + y * y)
-                columns[3, _PAD + j] += weight * (x * y)
+        first_row, last_row = max(0, row - SSIM_RADIUS), min(height, row + SSIM_RADIUS + 1)
+        reached[:] = False
+        for other in range(first_row, last_row):
+            for column in range(columns_of_image):
+                reached[column] |= used[other, column]
         total = np.float32(0.0)
-        for j in range(width):
-            mean_x = _along(columns[0], j)
-            mean_y = _along(columns[1], j)
-            squares = _along(columns[2], j)
-            product = _along(columns[3], j)
-            means = mean_x * mean_x + mean_y * mean_y
-            a1 = _TWO * mean_x * mean_y + _C1
-            a2 = _TWO * (product - mean_x * mean_y) + _C2
-            over_b1 = _ONE / (means + _C1)
-            over_b2 = _ONE / (squares - means + _C2)
-            over = over_b1 * over_b2
-            similarity = a1 * a2 * over
-            total += similarity
-            slopes[0, _PAD + j] = _TWO * (
-                mean_y * (a2 - a1) * over + mean_x * similarity * (over_b2 - over_b1)
-            )
-            slopes[1, _PAD + j] = -similarity * over_b2
-            slopes[2, _PAD + j] = _TWO * a1 * over
+        # Windows of different runs have no pixel in common. Loops over slices that start at 0: LLVM makes
+        # no SIMD of indices that might be negative.
+        for run in range(_runs(reached, 2 * SSIM_RADIUS, runs)):
+            start, end = 3 * runs[run, 0], 3 * runs[run, 1]
+            first, last = max(0, start - _PAD), min(width, end + _PAD)
+            left, right = max(0, first - _PAD), min(width, last + _PAD)
+            columns[:, _PAD + left : _PAD + right] = np.float32(0.0)
+            line_x = columns[0, _PAD + left : _PAD + right]
+            line_y = columns[1, _PAD + left : _PAD + right]
+            line_squares = columns[2, _PAD + left : _PAD + right]
+            line_product = columns[3, _PAD + left : _PAD + right]
+            for other in range(first_row, last_row):
+                weight = _W[other - row + SSIM_RADIUS]
+                x_row = image[other].reshape(width)[left:right]
+                y_row = truth[other].reshape(width)[left:right]
+                for j in range(right - left):
+                    x = x_row[j]
+                    y = y_row[j]
+                    line_x[j] += weight * x
+                    line_y[j] += weight * y
+                    line_squares[j] += weight * (x * x + y * y)
+                    line_product[j] += weight * (x * y)
+            line_x = columns[0, first:]
+            line_y = columns[1, first:]
+            line_squares = columns[2, first:]
+            line_product = columns[3, first:]
+            slope_mean = slopes[0, _PAD + first : _PAD + last]
+            slope_square = slopes[1, _PAD + first : _PAD + last]
+            slope_product = slopes[2, _PAD + first : _PAD + last]
+            for j in range(last - first):
+                mean_x = _along(line_x, j)
+                mean_y = _along(line_y, j)
+                squares = _along(line_squares, j)
+                product = _along(line_product, j)
+                means = mean_x * mean_x + mean_y * mean_y
+                a1 = _TWO * mean_x * mean_y + _C1
+                a2 = _TWO * (product - mean_x * mean_y) + _C2
+                over_b1 = _ONE / (means + _C1)
+                over_b2 = _ONE / (squares - means + _C2)
+                over = over_b1 * over_b2
+                similarity = a1 * a2 * over
+                total += _ONE - similarity
+                slope_mean[j] = _TWO * (mean_y * (a2 - a1) * over + mean_x * similarity * (over_b2 - over_b1))
+                slope_square[j] = -similarity * over_b2
+                slope_product[j] = _TWO * a1 * over
+            for k in range(3):
+                along_row = derivatives[k, row, start:end]
+                slope = slopes[k, start:]
+                for j in range(end - start):
+                    along_row[j] = _along(slope, j)
         sums[row] = total
-        for k in range(3):
-            for j in range(width):
-                derivatives[k, row, j] = _along(slopes[k], j)
 
 
 @kernel
 def image_gradient(
     image: Any,
+    transmittance: Any,
     truth: Any,
     used: Any,
+    background: Any,
     derivatives: Any,
     phase: int,
     stride: int,
     l1_scale: float,
     ssim_scale: float,
+    transmittance_scale: float,
     low: int,
     high: int,
-    d_image: Any,
+    d_color: Any,
+    d_transmittance: Any,
     error: Any,
     sums: Any,
 ) -> None:
-    """``d_image`` (H, W, 3) of l1_scale sum |x - y| - ssim_scale sum SSIM, zero where not ``used``.
+    """Gradients of l1_scale sum |x - y| - ssim_scale sum SSIM + transmittance_scale sum T, rows ``low`` on.
 
-    ``derivatives``, ``phase`` and ``stride`` are those of ``ssim_rows``.
-    ``error`` (H, W) gets the absolute difference summed over channels, ``sums`` (H, 2) each row's sums of
-    absolute and of squared differences.
+    x is ``image``, colour + T ``background``; the sums are over ``used`` pixels, elsewhere the gradients
+    are zero. ``derivatives``, ``phase`` and ``stride`` are those of ``ssim_rows``. Writes ``d_color``
+    (H, W, 3), ``d_transmittance`` (H, W), ``error`` (H, W), the absolute difference summed over channels,
+    and ``sums`` (H, 6): each row's absolute differences, squared differences, transmittance and gradient
+    for the background.
     """
-    height, width = image.shape[0], image.shape[1]
+    width = used.shape[1]
     line = np.empty((3, width * 3), np.float32)
-    l1 = np.float32(l1_scale)
-    ssim = np.float32(ssim_scale)
+    gradients = np.empty(width * 3, np.float32)
+    runs = np.empty((width // 2 + 1, 2), np.int64)
+    l1, ssim = np.float32(l1_scale), np.float32(ssim_scale)
+    clear = np.float32(transmittance_scale)
     for row in range(low, high):
-        line[:] = np.float32(0.0)
-        if ssim_scale != 0:
-            for offset in range(-SSIM_RADIUS, SSIM_RADIUS + 1):
-                other = row + offset
-                if other < 0 or other >= height or other % stride != phase:
-                    continue
-                weight = _W[offset + SSIM_RADIUS]
-                for k in range(3):
-                    for j in range(width * 3):
-                        line[k, j] += weight * derivatives[k, other, j]
+        d_color[row] = np.float32(0.0)
+        d_transmittance[row] = np.float32(0.0)
+        error[row] = np.float32(0.0)
         absolute: Any = 0.0
         squared: Any = 0.0
-        for column in range(width):
-            summed = np.float32(0.0)
-            for channel in range(3):
-                j = 3 * column + channel
-                x = image[row, column, channel]
-                y = truth[row, column, channel]
-                difference = x - y
-                size = abs(difference)
-                summed += size
-                squared += difference * difference
+        through: Any = 0.0
+        d_red = d_green = d_blue = np.float32(0.0)
+        for run in range(_runs(used[row], SSIM_RADIUS, runs)):
+            start, end = runs[run, 0], runs[run, 1]
+            values = 3 * (end - start)
+            line[:, :values] = np.float32(0.0)
+            if ssim_scale != 0:
+                first, last = max(0, row - SSIM_RADIUS), min(len(used), row + SSIM_RADIUS + 1)
+                for other in range(first, last):
+                    if other % stride != phase:
+                        continue
+                    weight = _W[other - row + SSIM_RADIUS]
+                    for k in range(3):
+                        derivative = derivatives[k, other, 3 * start : 3 * end]
+                        for j in range(values):
+                            line[k, j] += weight * derivative[j]
+            x_row = image[row].reshape(3 * width)[3 * start : 3 * end]
+            y_row = truth[row].reshape(3 * width)[3 * start : 3 * end]
+            for j in range(values):
+                difference = x_row[j] - y_row[j]
                 sign = np.float32(0.0) if difference == 0 else (l1 if difference > 0 else -l1)
-                gradient = sign - ssim * (line[0, j] + _TWO * x * line[1, j] + y * line[2, j])
-                d_image[row, column, channel] = gradient if used[row, column] else np.float32(0.0)
-            error[row, column] = summed
-            absolute += summed
+                structure = line[0, j] + _TWO * x_row[j] * line[1, j] + y_row[j] * line[2, j]
+                gradients[j] = sign - ssim * structure
+            for column in range(start, end):
+                if not used[row, column]:
+                    continue
+                summed = d_through = np.float32(0.0)
+                for channel in range(3):
+                    j = 3 * (column - start) + channel
+                    difference = abs(x_row[j] - y_row[j])
+                    summed += difference
+                    squared += difference * difference
+                    d_color[row, column, channel] = gradients[j]
+                    d_through += gradients[j] * background[channel]
+                d_transmittance[row, column] = d_through + clear
+                clearness = transmittance[row, column]
+                d_red += clearness * d_color[row, column, 0]
+                d_green += clearness * d_color[row, column, 1]
+                d_blue += clearness * d_color[row, column, 2]
+                error[row, column] = summed
+                absolute += summed
+                through += clearness
         sums[row, 0] = absolute
         sums[row, 1] = squared
+        sums[row, 2] = through
+        sums[row, 3] = d_red
+        sums[row, 4] = d_green
+        sums[row, 5] = d_blue

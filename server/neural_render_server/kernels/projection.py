@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .jit import inlined, kernel
-from .layout import GUARD, SH_C1
+from .layout import GUARD, SH_C1, TILE
 
 # Columns of a splat: mean x, y; the conic for powers of two A, B, C and the log2 of the opacity L, so that
 # alpha = 2^(A dx^2 + B dx dy + C dy^2 + L); rgb; half height, half width of the visible ellipse; depth.
@@ -35,15 +35,33 @@ def rotation_of(w: float, x: float, y: float, z: float, out: Any) -> None:
     out[2, 2] = 1 - 2 * (x * x + y * y)
 
 
+@inlined
+def _reaches_any(tiles: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+    """Whether one of the pixels x0 <= x < x1, y0 <= y < y1 is in a True tile."""
+    for row in range(y0 // TILE, (y1 + TILE - 1) // TILE):
+        for column in range(x0 // TILE, (x1 + TILE - 1) // TILE):
+            if tiles[row, column]:
+                return True
+    return False
+
+
 @kernel
 def project(
-    parameters: Any, packed: Any, alpha_minimum: float, low: int, high: int, splats: Any, rect: Any
+    parameters: Any,
+    packed: Any,
+    tiles: Any,
+    alpha_minimum: float,
+    low: int,
+    high: int,
+    splats: Any,
+    rect: Any,
 ) -> None:
     """Project rows ``low <= i < high`` of ``parameters`` (N, 28).
 
     Writes ``splats`` (N, 16) and ``rect`` (N, 4) int32, the pixel bounds x0, x1, y0, y1 (exclusive) of
     the visible ellipse, empty (x1 = x0) where the Gaussian is not drawn: fainter than ``alpha_minimum``,
-    outside the image, before the near plane, or reaching behind the camera within one deviation.
+    outside the True ``tiles`` (rows, columns), before the near plane, or reaching behind the camera within
+    one deviation.
     """
     fl_x, fl_y, cx, cy = packed[12], packed[13], packed[14], packed[15]
     time, dilation, near, width, height = packed[19], packed[20], packed[21], packed[22], packed[23]
@@ -102,6 +120,12 @@ def project(
             continue
         if not (mean_y + half_y > 0 and mean_y - half_y < height):
             continue
+        x0 = np.int32(max(0.0, math.floor(mean_x - half_x)))
+        x1 = np.int32(min(width, math.floor(mean_x + half_x) + 1))
+        y0 = np.int32(max(0.0, math.floor(mean_y - half_y)))
+        y1 = np.int32(min(height, math.floor(mean_y + half_y) + 1))
+        if not _reaches_any(tiles, x0, x1, y0, y1):
+            continue
         determinant = a * c - b * b
         inverse_determinant = 1.0 / determinant
         to_camera_x, to_camera_y, to_camera_z = x - packed[16], y - packed[17], z - packed[18]
@@ -127,10 +151,10 @@ def project(
         splats[i, 9] = half_y
         splats[i, 10] = half_x
         splats[i, 11] = pz
-        rect[i, 0] = np.int32(max(0.0, math.floor(mean_x - half_x)))
-        rect[i, 1] = np.int32(min(width, math.floor(mean_x + half_x) + 1))
-        rect[i, 2] = np.int32(max(0.0, math.floor(mean_y - half_y)))
-        rect[i, 3] = np.int32(min(height, math.floor(mean_y + half_y) + 1))
+        rect[i, 0] = x0
+        rect[i, 1] = x1
+        rect[i, 2] = y0
+        rect[i, 3] = y1
 
 
 @kernel

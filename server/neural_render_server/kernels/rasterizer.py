@@ -33,12 +33,13 @@ _SUMS = 7
 
 
 @inlined
-def row_reached(a: Any, b: Any, remainder: Any, x0: Any, dy: Any, cut_off: Any) -> Any:
-    """Whether a splat reaches the 16 pixels of a row; ``remainder`` is its exponent at dx = 0."""
+def row_reached(a: Any, slope: Any, nearest: Any, remainder: Any, x0: Any, cut_off: Any) -> Any:
+    """Whether a splat reaches the 16 pixels of a row; its exponent there is (a dx + slope) dx + remainder,
+    largest at ``nearest``.
+    """
     x1 = x0 + np.float32(TILE - 1)
-    nearest = -_HALF * b * dy / a
-    nearest = x0 if nearest < x0 else (x1 if nearest > x1 else nearest)
-    return (a * nearest + b * dy) * nearest + remainder >= cut_off
+    dx = x0 if nearest < x0 else (x1 if nearest > x1 else nearest)
+    return (a * dx + slope) * dx + remainder >= cut_off
 
 
 @inlined
@@ -112,6 +113,7 @@ def rasterize(
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue, distance = splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 11]
             reach = splats[i, 9]
+            ridge = -_HALF * b / a  # dx / dy along the splat's crest
             first = max(0, math.ceil(-offset_y - reach))
             last = min(rows, math.floor(-offset_y + reach) + 1)
             for row in range(first, last):
@@ -119,9 +121,9 @@ def rasterize(
                     continue
                 dy = np.float32(row) + offset_y
                 remainder = c * dy * dy + log_opacity
-                if not row_reached(a, b, remainder, x0, dy, cut):
-                    continue
                 slope = b * dy
+                if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
+                    continue
                 for lane in range(TILE):
                     dx = np.float32(lane) + x0
                     exponent = (a * dx + slope) * dx + remainder
@@ -236,6 +238,7 @@ def rasterize_backward(
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue = splats[i, 6], splats[i, 7], splats[i, 8]
             reach = splats[i, 9]
+            ridge = -_HALF * b / a  # dx / dy along the splat's crest
             sums[:, :] = _ZERO
             first = max(0, math.ceil(-offset_y - reach))
             last = min(rows, math.floor(-offset_y + reach) + 1)
@@ -246,9 +249,9 @@ def rasterize_backward(
                     continue
                 dy = np.float32(row) + offset_y
                 remainder = c * dy * dy + log_opacity
-                if not row_reached(a, b, remainder, x0, dy, cut):
-                    continue
                 slope = b * dy
+                if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
+                    continue
                 dy_squared = dy * dy
                 for lane in range(TILE):
                     dx = np.float32(lane) + x0

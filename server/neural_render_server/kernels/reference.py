@@ -217,22 +217,16 @@ def image_loss(
     background: torch.Tensor,
     weights: LossWeights,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The loss of ``Backend.loss`` and the (H, W, 3) differences of used pixels; differentiable.
-
-    SSIM is taken on the bounding box of the used pixels.
-    """
+    """The loss of ``Backend.loss`` and the (H, W, 3) differences of used pixels; differentiable."""
     image = torch.where(used[..., None], color + transmittance[..., None] * background, truth)
     difference = image - truth
     count = max(1, int(used.sum()))
     loss = (1 - weights.ssim) * difference.abs().sum() / (3 * count)
     if weights.ssim > 0:
-        rows, columns = torch.nonzero(used.any(1))[:, 0], torch.nonzero(used.any(0))[:, 0]
-        if len(rows):
-            box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
-            phase = weights.ssim_phase % weights.ssim_stride
-            scored = ssim_map(image[box], truth[box])[phase :: weights.ssim_stride]
-            share = image[box].shape[0] / max(1, scored.shape[0])
-            loss = loss + weights.ssim * share * (1 - scored).sum() / (3 * count)
+        phase = weights.ssim_phase % weights.ssim_stride
+        scored = ssim_map(image, truth)[phase :: weights.ssim_stride]
+        share = len(image) / max(1, len(scored))
+        loss = loss + weights.ssim * share * (1 - scored).sum() / (3 * count)
     if weights.transmittance:
         loss = loss + weights.transmittance * transmittance[used].sum() / count
     return loss, difference

@@ -152,6 +152,7 @@ def rasterize_parts(
             red, green, blue, distance = splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 11]
             along_x, along_y, steepness = profiles[i, 0], profiles[i, 1], profiles[i, 2]
             reach = splats[i, 9]
+            ridge = -_HALF * b / a  # dx / dy along the splat's crest
             first = max(0, math.ceil(-offset_y - reach))
             last = min(rows, math.floor(-offset_y + reach) + 1)
             for row in range(first, last):
@@ -159,9 +160,9 @@ def rasterize_parts(
                     continue
                 dy = np.float32(row) + offset_y
                 remainder = c * dy * dy + log_opacity
-                if not row_reached(a, b, remainder, x0, dy, cut):
-                    continue
                 slope = b * dy
+                if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
+                    continue
                 row_depth = distance + along_y * dy
                 for lane in range(TILE):
                     dx = np.float32(lane) + x0
