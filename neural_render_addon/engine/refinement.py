@@ -7,8 +7,11 @@ that is wanted is the next one rendered, and views in between are never asked fo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from .pace import fitted
 
 # What is rendered: compared, and given back in orders.
 View = TypeVar("View")
@@ -20,6 +23,12 @@ FIRST_DIVISOR = 4
 # Seconds that a picture may take while something moves (ten a second still feel like moving), and that the
 # next finer one may take when it stands still.
 COARSE_SECONDS, FINE_SECONDS = 0.1, 1.0
+# Where what every picture costs leaves no room for that: times that cost. To shrink a picture further would
+# make it worse and hardly sooner.
+WORTH_SHRINKING = 1.25
+# A picture this many times slower than expected means another scene or other work beside: what was learned is
+# void.
+MUCH_SLOWER = 3.0
 # Seconds without a change after which the view stands still: longer than between two mouse events.
 STILL_SECONDS = 0.12
 # Seconds after a failure before the same view is tried again.
@@ -83,7 +92,10 @@ class Refinement(Generic[View]):
     def deliver(self, order: Order[View], seconds: float) -> None:
         """The order's picture is there and shown."""
         width, height = order.scaled_size
-        self._seconds[width * height] = seconds
+        pixels = width * height
+        if self._seconds and seconds > MUCH_SLOWER * fitted(self._seconds).seconds(pixels):
+            self._seconds.clear()
+        self._seconds[pixels] = 0.5 * (self._seconds.get(pixels, seconds) + seconds)
         self._shown, self._running = order, None
 
     def drop(self) -> None:
@@ -108,24 +120,17 @@ class Refinement(Generic[View]):
     def _coarse_divisor(self) -> int:
         if not self._seconds:
             return FIRST_DIVISOR
-        fitting = (divisor for divisor in DIVISORS if self._predicted(divisor) <= COARSE_SECONDS)
-        return next(fitting, DIVISORS[-1])
+        limit = max(COARSE_SECONDS, WORTH_SHRINKING * fitted(self._seconds).fixed)
+        return self._largest_within(limit, DIVISORS)
 
     def _finer_divisor(self, divisor: int) -> int:
-        finer = [candidate for candidate in DIVISORS if candidate < divisor]
-        fitting = (candidate for candidate in finer if self._predicted(candidate) <= FINE_SECONDS)
-        return next(fitting, finer[-1])
+        return self._largest_within(FINE_SECONDS, [finer for finer in DIVISORS if finer < divisor])
 
-    def _predicted(self, divisor: int) -> float:
-        """Seconds of a picture: between two measured sizes on the line that joins them, for every picture has
-        costs that do not depend on its size; beyond them in proportion."""
-        width, height = Order(None, self._size, divisor, True).scaled_size
-        pixels = width * height
-        sizes = sorted(self._seconds)
-        if pixels <= sizes[0] or pixels >= sizes[-1]:
-            nearest = sizes[0] if pixels <= sizes[0] else sizes[-1]
-            return self._seconds[nearest] * pixels / nearest
-        above = next(size for size in sizes if size >= pixels)
-        below = sizes[sizes.index(above) - 1]
-        part = (pixels - below) / (above - below)
-        return self._seconds[below] + part * (self._seconds[above] - self._seconds[below])
+    def _largest_within(self, limit: float, divisors: Sequence[int]) -> int:
+        """The divisor of the largest picture that takes at most ``limit`` seconds, else of the smallest."""
+        pace = fitted(self._seconds)
+        for divisor in divisors:
+            width, height = Order(None, self._size, divisor, True).scaled_size
+            if pace.seconds(width * height) <= limit:
+                return divisor
+        return divisors[-1]

@@ -1,5 +1,9 @@
 """The viewport's state machine, by hand, with a clock of the test's own."""
 
+import numpy as np
+import pytest
+
+from neural_render_addon.engine.pace import fitted
 from neural_render_addon.engine.refinement import (
     COARSE_SECONDS,
     DIVISORS,
@@ -114,16 +118,62 @@ def test_a_failure_waits_and_a_change_does_not():
     assert machine.next_order(4.1).view == "b"
 
 
+def coarse_divisors(seconds_of, moves=8):
+    """The divisors of the coarse pictures of ``moves`` moves, each refined; ``seconds_of(pixels, index)``."""
+    machine = Refinement()
+    now, index, coarse = 0.0, 0, []
+    for step in range(moves):
+        machine.want(f"view {step}", SIZE, now)
+        while machine.is_busy:
+            order = machine.next_order(now + STILL_SECONDS)
+            width, height = order.scaled_size
+            seconds = seconds_of(width * height, index)
+            now, index = now + STILL_SECONDS + seconds, index + 1
+            machine.deliver(order, seconds)
+            if order.is_coarse:
+                coarse.append(order.divisor)
+    return coarse
+
+
 def test_fixed_costs_do_not_make_it_coarser_than_needed():
     """Each picture costs 50 ms and 0.5 microseconds a pixel: a quarter of each side still fits in 0.1 s."""
-    machine = Refinement()
-    machine.want("start", SIZE, 0.0)
-    now = STILL_SECONDS
-    for step in range(6):
-        while machine.is_busy:
-            order = machine.next_order(now)
-            width, height = order.scaled_size
-            now += STILL_SECONDS
-            machine.deliver(order, 0.05 + width * height * 5e-7)
-        machine.want(f"moved {step}", SIZE, now)
-    assert machine.next_order(now).divisor == 4
+    assert set(coarse_divisors(lambda pixels, index: 0.05 + 5e-7 * pixels)[-4:]) == {4}
+
+
+def test_where_fixed_costs_are_too_much_it_shrinks_only_while_that_pays():
+    """150 ms whatever the size: a half takes 163 ms, a sixteenth 150, neither in time. A half is shown."""
+    assert set(coarse_divisors(lambda pixels, index: 0.15 + 1e-7 * pixels)[-4:]) == {2}
+    # nothing but fixed costs: nothing is won by less than the full picture
+    assert set(coarse_divisors(lambda pixels, index: 0.2)[-4:]) == {1}
+
+
+def test_a_slow_first_picture_does_not_spoil_the_choice():
+    """A scene's first picture takes two seconds: it is opened, kernels are loaded."""
+    coarse = coarse_divisors(lambda pixels, index: 2.0 if index == 0 else 0.012 + 1.8e-7 * pixels)
+    assert set(coarse[-4:]) == {2 if 0.012 + 1.8e-7 * PIXELS > COARSE_SECONDS else 1}
+
+
+def test_noise_does_not_change_the_choice():
+    random = np.random.default_rng(0)
+    coarse = coarse_divisors(lambda pixels, index: (0.03 + 3e-7 * pixels) * random.uniform(0.8, 1.25), 40)
+    assert set(coarse[5:]) == {2}
+
+
+def test_a_scene_that_gets_slower_is_noticed():
+    slow = coarse_divisors(lambda pixels, index: pixels * (1e-8 if index < 8 else 2e-6), 16)
+    assert slow[3] == 1 and set(slow[-3:]) == {4}
+
+
+@pytest.mark.parametrize(("fixed", "per_pixel"), [(0.05, 5e-7), (0.0, 1e-6), (0.2, 0.0)])
+def test_a_pace_is_found_again(fixed, per_pixel):
+    pace = fitted({n: fixed + per_pixel * n for n in (2000, 8000, 32000, 500000)})
+    assert (pace.fixed, pace.per_pixel) == (
+        pytest.approx(fixed, abs=1e-9),
+        pytest.approx(per_pixel, abs=1e-14),
+    )
+
+
+def test_a_pace_is_never_negative():
+    falling, steep = fitted({1000: 0.3, 100000: 0.1}), fitted({1000: 0.001, 2000: 0.1, 4000: 0.3})
+    assert falling.per_pixel == 0.0 and 0.1 <= falling.fixed <= 0.3
+    assert steep.fixed == 0.0 and steep.per_pixel > 0.0
