@@ -107,17 +107,18 @@ class Camera:
         """
         columns = (np.arange(self.width) + 0.5 - self.cx) / self.fl_x
         rows = -(np.arange(self.height) + 0.5 - self.cy) / self.fl_y
-        x, y = np.meshgrid(columns, rows)
         rotation, position = self.camera_to_world[:3, :3], self.camera_to_world[:3, 3]
-        zero, one = np.zeros_like(x), np.ones_like(x)
-        in_camera = np.stack([x, y, -one], axis=-1)
-        origins = np.broadcast_to(position, in_camera.shape)
+        # what of a column's and of a row's number is in a place: a sum of the two costs less than a product
+        place = columns[None, :, None] * rotation[:, 0] + rows[:, None, None] * rotation[:, 1]
+        origins, directions = np.broadcast_to(position, place.shape), place - rotation[:, 2]
         if self.camera_model == "ORTHOGRAPHIC":
-            origins = np.stack([x, y, zero], axis=-1) @ rotation.T + position
-            in_camera = np.stack([zero, zero, -one], axis=-1)
-        elif self.camera_model == "EQUIRECTANGULAR":  # x is the longitude, y the latitude
-            in_camera = np.stack([np.cos(y) * np.sin(x), np.sin(y), -np.cos(y) * np.cos(x)], axis=-1)
-        return origins.astype(np.float32), (in_camera @ rotation.T).astype(np.float32)
+            origins, directions = place + position, np.broadcast_to(-rotation[:, 2], place.shape)
+        elif self.camera_model == "EQUIRECTANGULAR":
+            longitude, latitude = np.meshgrid(columns, rows)
+            ahead = -np.cos(latitude) * np.cos(longitude)
+            in_camera = np.stack([np.cos(latitude) * np.sin(longitude), np.sin(latitude), ahead], axis=-1)
+            directions = in_camera @ rotation.T
+        return origins.astype(np.float32), directions.astype(np.float32)
 
     def project(self, points: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Project world points (N, 3) with a pinhole model to pixels (N, 2) and planar depth (N,)."""

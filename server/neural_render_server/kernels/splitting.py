@@ -3,8 +3,9 @@
 Seen along a pixel's ray a Gaussian is a Gaussian in depth, too: its mean is a plane over the screen and
 its deviation the same everywhere (the conditional distribution, with the projection's linearisation). Its
 share before a cut is that Gaussian's integral; the parts' shares follow from these (``ray_parts``), and a
-part's share of its alpha belongs to that part. ``rasterizer.rasterize`` knows nothing of all this and stays
-as fast as it is.
+part's share of its alpha belongs to that part. Most Gaussians are wholly on one side of all cuts of a tile:
+their shares are found once a tile, and what belongs to no part is not blended. ``rasterizer.rasterize`` knows
+nothing of all this and stays as fast as it is.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .jit import exp2_small, kernel
+from .jit import exp2_small, inlined, kernel
 from .layout import GUARD, TILE
 from .projection import LOG2_E, rotation_of
-from .rasterizer import _ALPHA_MAXIMUM, _CHECK, _FLOOR, _HALF, _ONE, _ZERO, close_rows, row_reached
+from .rasterizer import _ALPHA_MAXIMUM, _CHECK, _FLOOR, _HALF, _ONE, _ZERO, blend_row, close_rows, row_reached
 
 # The normal distribution's integral is within 0.00014 of the logistic of 1.5976 x + 0.07056 x^3 (Bowling et
 # al. 2009).
@@ -32,6 +33,10 @@ _LINEAR = np.float32(LOGISTIC * LOG2_E)
 _CUBIC = np.float32(LOGISTIC_CUBIC * LOG2_E)
 # deviations from which on float32 tells nothing apart from 0 or 1
 _FURTHEST = np.float32(8.0)
+# Deviations from which on a Gaussian is wholly on one side of a cut: the integral is within 1e-7 of 0 or 1.
+_CLEAR = np.float32(5.0)
+# from a tile's middle to the centres of its outermost pixels
+_HALF_TILE = np.float32(0.5 * (TILE - 1))
 # channels of a row's state: transmittance, r, g, b, weighted depth; transmittance, r, g, b in front; mattes
 _CHANNELS = 9
 
@@ -80,6 +85,46 @@ def depth_profiles(
         profiles[i, 2] = 1.0 / max(deviation, LEAST_DEVIATION * depth)
 
 
+@inlined
+def tile_cuts(
+    row_depths: Any, row_signs: Any, row_constants: Any, rows: int, columns: int, nearest: Any, furthest: Any
+) -> bool:
+    """Every cut's ``nearest`` and ``furthest`` depth (K,) in a tile; whether its pixels have equal parts."""
+    is_even = True
+    for k in range(nearest.shape[0]):
+        nearest[k] = furthest[k] = row_depths[0, k, 0]
+        for row in range(rows):
+            for lane in range(columns):
+                depth = row_depths[row, k, lane]
+                nearest[k] = depth if depth < nearest[k] else nearest[k]
+                furthest[k] = depth if depth > furthest[k] else furthest[k]
+    for part in range(row_constants.shape[1]):
+        for row in range(rows):
+            for lane in range(columns):
+                is_even &= row_constants[row, part, lane] == row_constants[0, part, 0]
+                for k in range(nearest.shape[0]):
+                    is_even &= row_signs[row, part, k, lane] == row_signs[0, part, k, 0]
+    return is_even
+
+
+@inlined
+def clear_shares(
+    middle: Any, reach: Any, nearest: Any, furthest: Any, signs: Any, constants: Any, shares: Any
+) -> bool:
+    """The parts' ``shares`` (P,) of a splat between depths ``middle - reach`` and ``middle + reach`` all over
+    a tile whose pixels have the same parts; False where a cut runs through it.
+    """
+    for part in range(shares.shape[0]):
+        shares[part] = constants[part, 0]
+    for k in range(nearest.shape[0]):
+        if middle + reach <= nearest[k]:
+            for part in range(shares.shape[0]):
+                shares[part] += signs[part, k, 0]
+        elif middle - reach < furthest[k]:
+            return False
+    return True
+
+
 @kernel
 def rasterize_parts(
     splats: Any,
@@ -114,6 +159,8 @@ def rasterize_parts(
     row_depths = np.zeros((TILE, cuts, TILE), np.float32)
     row_signs = np.zeros((TILE, parts, cuts, TILE), np.float32)
     row_constants = np.zeros((TILE, parts, TILE), np.float32)
+    nearest, furthest = np.empty(cuts, np.float32), np.empty(cuts, np.float32)
+    whole_shares = np.empty(parts, np.float32)
     shares = np.empty((parts, TILE), np.float32)
     alphas = np.empty(TILE, np.float32)
     before = np.empty(TILE, np.float32)
@@ -138,6 +185,7 @@ def rasterize_parts(
                     row_constants[row, part, lane] = constants[part, top + row, left + lane]
                     for k in range(cuts):
                         row_signs[row, part, k, lane] = signs[part, k, top + row, left + lane]
+        is_even = tile_cuts(row_depths, row_signs, row_constants, rows, columns, nearest, furthest)
         open_count = rows
         start = tile_start[tile]
         for position in range(start, tile_start[tile + 1]):
@@ -151,6 +199,15 @@ def rasterize_parts(
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue, distance = splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 11]
             along_x, along_y, steepness = profiles[i, 0], profiles[i, 1], profiles[i, 2]
+            is_clear = False
+            if is_even:
+                middle = distance + along_x * (x0 + _HALF_TILE) + along_y * (offset_y + _HALF_TILE)
+                depth_reach = _HALF_TILE * (abs(along_x) + abs(along_y)) + _CLEAR / steepness
+                is_clear = clear_shares(
+                    middle, depth_reach, nearest, furthest, row_signs[0], row_constants[0], whole_shares
+                )
+                if is_clear and whole_shares[0] <= _ZERO:
+                    continue  # the other parts are parts of this one
             reach = splats[i, 9]
             ridge = -_HALF * b / a  # dx / dy along the splat's crest
             first = max(0, math.ceil(-offset_y - reach))
@@ -163,6 +220,9 @@ def rasterize_parts(
                 slope = b * dy
                 if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
                     continue
+                if is_clear and parts == 1:
+                    blend_row(state, row, a, slope, remainder, x0, cut, red, green, blue, distance)
+                    continue
                 row_depth = distance + along_y * dy
                 for lane in range(TILE):
                     dx = np.float32(lane) + x0
@@ -173,8 +233,9 @@ def rasterize_parts(
                     alphas[lane] = _ZERO if exponent < cut else alpha
                 for part in range(parts):
                     for lane in range(TILE):
-                        shares[part, lane] = row_constants[row, part, lane]
-                for k in range(cuts):
+                        constant = row_constants[row, part, lane]
+                        shares[part, lane] = whole_shares[part] if is_clear else constant
+                for k in range(0 if is_clear else cuts):
                     for lane in range(TILE):
                         dx = np.float32(lane) + x0
                         beyond = (row_depth + along_x * dx - row_depths[row, k, lane]) * steepness
