@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 import bpy
 
 from .errors import AddonError
-from .timing import capture_seconds, scene_fps
+from .timing import TimeMapping, capture_seconds, scene_fps
 
 
 @overload
@@ -71,6 +71,13 @@ def field_seconds(field: bpy.types.Object, scene: bpy.types.Scene) -> float:
     fps = scene_fps(scene.render.fps, scene.render.fps_base)
     # The "final" frame has the scene's time remapping applied, as all keyframes have.
     return capture_seconds(scene.frame_current_final, fps, properties.timing, properties.duration)
+
+
+def field_period(field: bpy.types.Object) -> float:
+    """Seconds of the capture after which a looped field shows the same again; 0 where nothing loops."""
+    properties = field.neural_render
+    is_looped = properties.timing.mapping is TimeMapping.LOOP
+    return float(properties.duration) if is_looped else 0.0
 
 
 def describe_scene(field: bpy.types.Object, scene: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Trained scenes of known content, without a training: balls made of opaque, shining Gaussians.
 
-``python gaussian_scene.py FOLDER`` writes, in the server's Python, the scene that the add-on's tests of light
-and proxy use: see ``red_and_green``.
+``python gaussian_scene.py FOLDER [NAME]`` writes, in the server's Python, a scene that the add-on's tests
+use: ``red_and_green`` those of light and proxy, ``moving_ball`` that of motion.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ LOGIT = 8.0
 
 @dataclass(frozen=True)
 class Ball:
-    """``color`` is sRGB-encoded; the ball is there around ``time`` seconds, or always where it is None."""
+    """``color`` is sRGB-encoded; the ball is there around ``time`` seconds, or always where it is None.
+
+    It is at ``center`` at second 0, and moves with ``velocity`` (units a second).
+    """
 
     center: tuple[float, float, float]
     radius: float
     color: tuple[float, float, float]
     time: float | None = None
+    velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def ball_rows(ball: Ball, count: int = 3000) -> torch.Tensor:
@@ -52,6 +56,8 @@ def ball_rows(ball: Ball, count: int = 3000) -> torch.Tensor:
     rows[:, layout.POSITION] = torch.from_numpy(
         (ball.radius - 1.5 * deviation) * surface + np.array(ball.center)
     ).float()
+    rows[:, layout.VELOCITY] = torch.tensor(ball.velocity)
+    rows[:, layout.POSITION] += (ball.time or 0.0) * rows[:, layout.VELOCITY]
     rows[:, layout.TIME] = ball.time or 0.0
     rows[:, layout.EXTENT] = 7.0 if ball.time is None else math.log(EXTENT)
     rows[:, layout.OPACITY] = LOGIT
@@ -112,5 +118,12 @@ def red_and_green(folder: Path) -> Path:
     )
 
 
+def moving_ball(folder: Path) -> Path:
+    """A grey ball of radius 0.8 that is at the origin at second 0."""
+    return write(folder, [Ball((0.0, 0.0, 0.0), 0.8, (0.5, 0.5, 0.5), velocity=(1.2, -0.9, 1.5))])
+
+
 if __name__ == "__main__":
-    red_and_green(Path(sys.argv[1]))
+    {"red_and_green": red_and_green, "moving_ball": moving_ball}[(*sys.argv[2:], "red_and_green")[0]](
+        Path(sys.argv[1])
+    )

@@ -24,7 +24,7 @@ from . import passes
 from .blur import Blur, shutter_views
 from .passes import FloatArray, Layer, Merged, Picture
 from .pictures import PictureSource
-from .views import View, look, sample_fields
+from .views import FieldView, View, look, sample_fields
 
 # Seconds between two looks at the worker and at Escape.
 TICK = 0.02
@@ -44,7 +44,8 @@ def render_final(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph)
     settings = server_settings(bpy.context)
     with_mattes = depsgraph.scene.original.neural_render.render.use_mattes
     blur = sample_blur(engine, depsgraph)
-    task = Task("final", lambda emit, stopped: _work(settings, view, with_mattes, blur, emit, stopped))
+    extras = {"with_mattes": with_mattes, "with_motion": motion is not None}
+    task = Task("final", lambda emit, stopped: _work(settings, view, extras, blur, emit, stopped))
     task.start()
     pictures = wait(engine, task)
     if pictures is None:
@@ -117,7 +118,7 @@ def sample_blur(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) 
 def _work(
     settings: ServerSettings,
     view: View,
-    with_mattes: bool,
+    extras: dict[str, bool],
     blur: Blur,
     emit: Callable[[Any], None],
     stopped: Callable[[], bool],
@@ -133,8 +134,8 @@ def _work(
         "float32",
         stopped,
         lambda fraction: emit(Progress(fraction, None, "Rendering")),
-        with_mattes=with_mattes,
         blur=blur,
+        **extras,
     )
 
 
@@ -174,29 +175,41 @@ def mist_pass(world: bpy.types.World | None, merged: Merged, view: View) -> Pict
 
 
 def motion_pass(layers: list[Layer], merged: Merged, view: View, motion: tuple[View, View] | None) -> Picture:
-    """Motion of the camera and of the field objects; what moves inside a field is not in it."""
+    """Motion of the camera, of the field objects and of what moves within the fields, as the server tells."""
     result = np.zeros((*merged.depth.shape, 4), dtype=np.float32)
     if motion is None:
         return result
     for index, layer in enumerate(layers):
-        before, after = (_mover(view, other, index) for other in motion)
+        before, after = (_mover(view, other, index, layer.motion) for other in motion)
         own = passes.vectors(layer.depth, view.projection, before, after)
         result = np.where((merged.nearest == index)[..., None], own, result)
     return result
 
 
-def _mover(view: View, other: View, index: int) -> Callable[[FloatArray], FloatArray]:
-    """Where points in this view's camera axes lie in ``other``'s picture if they stick to the field."""
+def _mover(
+    view: View, other: View, index: int, velocity: Picture | None
+) -> Callable[[FloatArray], FloatArray]:
+    """Where points (H, W, 3) in this view's camera axes lie in ``other``'s picture: they go with the field,
+    and within it with ``velocity`` (H, W, 3), capture units a second.
+    """
     here, there = view.fields[index], other.fields[index]
     to_capture = np.array(here.camera_to_capture)
     from_capture = np.linalg.inv(np.array(there.camera_to_capture))
-    matrix = from_capture @ to_capture
+    moved = 0.0 if velocity is None else velocity * elapsed(here, there)
 
     def move(points: FloatArray) -> FloatArray:
-        moved = (points / here.scale) @ matrix[:3, :3].T + matrix[:3, 3]
-        return other.projection.pixels(moved * there.scale)
+        in_capture = (points / here.scale) @ to_capture[:3, :3].T + to_capture[:3, 3] + moved
+        return other.projection.pixels(
+            (in_capture @ from_capture[:3, :3].T + from_capture[:3, 3]) * there.scale
+        )
 
     return move
+
+
+def elapsed(here: FieldView, there: FieldView) -> float:
+    """Seconds of the capture from ``here`` to ``there``; over a loop's end things move on, not back."""
+    seconds = there.seconds - here.seconds
+    return seconds - here.period * round(seconds / here.period) if here.period else seconds
 
 
 def write_result(

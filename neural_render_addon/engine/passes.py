@@ -24,12 +24,14 @@ NO_DEPTH = 1e9
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One field's premultiplied ``combined`` (H, W, 4), ``depth`` (H, W) in scene units, and by name its
-    ``mattes`` (H, W): what of its alpha lies in a crop object.
+    ``mattes`` (H, W): what of its alpha lies in a crop object. ``motion`` (H, W, 3) is the velocity of what
+    is seen within the field, in capture units a second and capture axes, where it was asked for.
     """
 
     combined: Picture
     depth: Picture
     mattes: Mapping[str, Picture] = field(default_factory=dict)
+    motion: Picture | None = None
 
 
 @dataclass(frozen=True, eq=False)

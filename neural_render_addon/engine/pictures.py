@@ -46,9 +46,11 @@ class PictureSource:
         progress: Callable[[float], None] = lambda fraction: None,
         with_depth: bool = True,
         with_mattes: bool = False,
+        with_motion: bool = False,
         blur: Blur = NO_BLUR,
     ) -> list[Layer]:
-        """One layer a field, with the mattes of its crop if asked; ``progress`` is told the part done.
+        """One layer a field, with the mattes of its crop and how it moves within if asked; ``progress`` is
+        told the part done.
 
         Raises:
             JobCancelled: ``stopped()`` turned true.
@@ -64,6 +66,8 @@ class PictureSource:
             passes = ["combined", "depth"] if with_depth else ["combined"]
             if with_mattes and field.edit.matte_names:
                 passes.append("mattes")
+            if with_motion:
+                passes.append("motion")
             planes = self._planes(view, index, tuple(passes), dtype, stopped, tell, blur)
             layers.append(layer_of(planes, field))
         return layers
@@ -131,7 +135,7 @@ def layer_of(planes: dict[str, npt.NDArray[np.float32]], field: FieldView) -> La
     if "mattes" in planes:
         names = field.edit.matte_names
         mattes = {name: planes["mattes"][..., index] for index, name in enumerate(names)}
-    return Layer(combined, depth, mattes)
+    return Layer(combined, depth, mattes, planes.get("motion"))
 
 
 def resized(view: View, width: int, height: int) -> View:

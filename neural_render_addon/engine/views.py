@@ -13,7 +13,7 @@ from ..cameras.camera import to_capture, uniform_scale
 from ..cameras.projections import Projection
 from ..errors import AddonError
 from ..field_edit import FieldEdit, sample_edit
-from ..fields import field_seconds
+from ..fields import field_period, field_seconds
 
 if TYPE_CHECKING:
     import bpy
@@ -28,12 +28,13 @@ class FieldView:
     """One trained field as a camera sees it.
 
     ``camera_to_capture`` (4, 4) has OpenGL axes; ``seconds`` is the moment of the capture, ``scale``
-    scene units a capture unit.
+    scene units a capture unit. ``period`` is after how many seconds its time starts anew, 0 if it does not.
     """
 
     scene_path: str
     camera_to_capture: Matrix
     seconds: float
+    period: float
     scale: float
     edit: FieldEdit
     background: str
@@ -60,6 +61,7 @@ class PlacedField:
     scene_path: str
     matrix: Matrix
     seconds: float
+    period: float
     edit: FieldEdit
     background: str
 
@@ -89,7 +91,8 @@ def sample_fields(depsgraph: bpy.types.Depsgraph) -> tuple[PlacedField, ...]:
         edit = sample_edit(field, scene, depsgraph)
         path = abspath(field.neural_render.scene_path)
         seconds = field_seconds(field, scene)
-        placed.append(PlacedField(field.name, path, as_tuples(matrix), seconds, edit, background))
+        period = field_period(field)
+        placed.append(PlacedField(field.name, path, as_tuples(matrix), seconds, period, edit, background))
     return tuple(placed)
 
 
@@ -104,6 +107,7 @@ def look(fields: tuple[PlacedField, ...], projection: Projection, camera_to_worl
             scene_path=field.scene_path,
             camera_to_capture=as_tuples(to_capture(camera_to_world, field.matrix, field.name)),
             seconds=field.seconds,
+            period=field.period,
             scale=uniform_scale(field.matrix, field.name),
             edit=field.edit,
             background=field.background,

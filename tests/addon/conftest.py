@@ -210,10 +210,14 @@ def preferences(empty_scene: bpy.types.Scene, tmp_path: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def lit_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scene folder of ``tests/gaussian_scene.red_and_green``, written in the server's Python."""
-    folder = tmp_path_factory.mktemp("lit") / "lit.scene"
+    """The scene folder of ``tests/gaussian_scene.red_and_green``."""
+    return gaussian_scene(tmp_path_factory.mktemp("lit") / "lit.scene", "red_and_green")
+
+
+def gaussian_scene(folder: Path, name: str) -> Path:
+    """The scene ``name`` of ``tests/gaussian_scene.py``, written to ``folder`` in the server's Python."""
     script = REPOSITORY / "tests" / "gaussian_scene.py"
-    subprocess.run([str(server_python()), str(script), str(folder)], check=True)
+    subprocess.run([str(server_python()), str(script), str(folder), name], check=True)
     return folder
 
 

@@ -5,43 +5,18 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-import OpenEXR
 import pytest
 from mathutils import Euler, Matrix, Vector
 
 from tests.addon.conftest import EXTENSION
-
-SIZE = (72, 54)
+from tests.addon.shots import SIZE, read_channels, rendered, rgba, shot_of
 
 
 @pytest.fixture
 def shot(connected, trained, tmp_path):
-    """A field, moved, turned and scaled, before a camera that looks at its middle; frames go to a folder."""
-    scene = bpy.context.scene
-    assert bpy.ops.neural_render.open_scene(filepath=str(trained.path)) == {"FINISHED"}
-    scene.render.engine = "NEURAL_RENDER"
-    scene.render.resolution_x, scene.render.resolution_y = SIZE
-    scene.frame_start = scene.frame_end = 1
+    scene = shot_of(trained.path)
     scene.neural_render.render.folder = str(tmp_path)
-    field = scene.neural_render.field
-    field.location, field.scale, field.rotation_euler.z = (1.0, 2.0, 0.5), (2.0, 2.0, 2.0), 0.4
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    camera.parent = field
-    camera.location, camera.rotation_euler = (0.0, -3.4, 1.6), (1.15, 0.0, 0.0)
-    camera.data.lens = 30.0
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    bpy.context.view_layer.update()
     return scene
-
-
-def read(path: Path) -> dict[str, np.ndarray]:
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        return {
-            name.removeprefix("ViewLayer."): np.array(channel.pixels)
-            for part in file.parts
-            for name, channel in part.channels.items()
-        }
 
 
 def frames(scene):
@@ -49,23 +24,9 @@ def frames(scene):
     scene.frame_start = scene.frame_end = scene.frame_current
     assert bpy.ops.neural_render.render_frames() == {"FINISHED"}
     properties = scene.neural_render.field.neural_render
-    return read(Path(properties.render_folder) / f"{properties.render_prefix}{scene.frame_current:04d}.exr")
-
-
-def final(scene, folder):
-    """F12 of the present frame."""
-    path = folder / "final.exr"
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = "MULTI_LAYER_IMAGE"
-    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "ZIP"
-    scene.render.filepath = str(path)
-    assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
-    return read(path)
-
-
-def rgba(channels):
-    return np.stack([channels[f"Combined.{name}"] for name in "RGBA"], axis=-1)
+    return read_channels(
+        Path(properties.render_folder) / f"{properties.render_prefix}{scene.frame_current:04d}.exr"
+    )
 
 
 def edit_of(scene):
@@ -124,14 +85,14 @@ def test_a_crop_is_in_capture_coordinates_whatever_field_and_object_do(shot):
 
 def test_a_cut_is_the_same_in_render_frames_f12_and_the_server(shot, server, trained, tmp_path):
     """Pixel by pixel; and rays that miss the box see nothing."""
-    whole = final(shot, tmp_path)
+    whole = rendered(shot, tmp_path)
     box = add(shot)
     box.location.x += 0.4
     box.rotation_euler.z = 0.6
     bpy.context.view_layer.update()
     cut = frames(shot)
     assert 0.05 < cut["Combined.A"].sum() / whole["Combined.A"].sum() < 0.7
-    assert np.abs(rgba(final(shot, tmp_path)) - rgba(cut)).max() < 1e-5
+    assert np.abs(rgba(rendered(shot, tmp_path)) - rgba(cut)).max() < 1e-5
     client = sys.modules[f"{EXTENSION}.neural_render_addon.service.client"].Client(
         "127.0.0.1", server.port, server.token
     )
@@ -158,17 +119,17 @@ def test_a_cut_is_the_same_in_render_frames_f12_and_the_server(shot, server, tra
 
 def test_kept_and_removed_make_up_the_whole(shot, tmp_path):
     """A box that keeps, and the same one that removes: each pixel's alphas compose to the uncropped one."""
-    whole = final(shot, tmp_path)["Combined.A"]
+    whole = rendered(shot, tmp_path)["Combined.A"]
     box = add(shot)
-    inside = final(shot, tmp_path)["Combined.A"]
+    inside = rendered(shot, tmp_path)["Combined.A"]
     edit_of(shot).crops[0].role = "REMOVE"
-    outside = final(shot, tmp_path)["Combined.A"]
+    outside = rendered(shot, tmp_path)["Combined.A"]
     assert inside.max() > 0.8 and outside.max() > 0.8
     left = (1 - inside) * (1 - outside)
     # a Gaussian's alpha is shared, not its thickness: the product differs a little where it is cut
     assert np.abs(1 - left - whole).mean() < 0.02
     bpy.data.objects.remove(box)
-    assert np.array_equal(final(shot, tmp_path)["Combined.A"], whole)
+    assert np.array_equal(rendered(shot, tmp_path)["Combined.A"], whole)
 
 
 def test_mattes_are_passes_and_layers(shot, tmp_path):
@@ -183,17 +144,17 @@ def test_mattes_are_passes_and_layers(shot, tmp_path):
     assert np.abs(all_of_it - cut["Combined.A"]).max() < 1e-5, "all that is kept lies in the box"
     assert ball_of_it.max() > 0.3 and (ball_of_it <= all_of_it + 1e-5).all()
     assert ball_of_it.sum() < 0.9 * all_of_it.sum()
-    image = final(shot, tmp_path)
+    image = rendered(shot, tmp_path)
     for name in ("Matte Stage_001.X", "Matte Ball.X"):
         assert np.abs(image[name] - cut[name]).max() < 1e-5
     shot.neural_render.render.use_mattes = False
-    assert not [name for name in final(shot, tmp_path) if name.startswith("Matte")]
+    assert not [name for name in rendered(shot, tmp_path) if name.startswith("Matte")]
 
 
 def test_crop_exposure_and_white_balance_are_animated(shot, tmp_path):
     field, edit = shot.neural_render.field, edit_of(shot)
     field.neural_render.time_mapping = "FIELD_TIME"
-    plain = final(shot, tmp_path)
+    plain = rendered(shot, tmp_path)
     box = add(shot)
     keyed = ("exposure", "temperature")
     for frame, x, grade in (
@@ -210,7 +171,7 @@ def test_crop_exposure_and_white_balance_are_animated(shot, tmp_path):
     shown = {}
     for frame in (1, 3, 5, 7):
         shot.frame_set(frame)
-        shown[frame] = final(shot, tmp_path)
+        shown[frame] = rendered(shot, tmp_path)
     assert 0.0 < shown[1]["Combined.A"].sum() < 0.7 * plain["Combined.A"].sum()
     assert rgba(shown[3])[..., :3] == pytest.approx(4.0 * rgba(shown[1])[..., :3], rel=1e-5, abs=1e-6)
     assert shown[5]["Combined.B"].sum() > 1.5 * shown[1]["Combined.B"].sum()
@@ -218,14 +179,14 @@ def test_crop_exposure_and_white_balance_are_animated(shot, tmp_path):
     assert np.array_equal(shown[5]["Combined.A"], shown[1]["Combined.A"])
     assert shown[7]["Combined.A"].max() == 0.0, "at frame 7 the box is far away"
     shot.frame_set(4)
-    assert np.abs(rgba(frames(shot)) - rgba(final(shot, tmp_path))).max() < 1e-5
+    assert np.abs(rgba(frames(shot)) - rgba(rendered(shot, tmp_path))).max() < 1e-5
 
 
 def test_a_copied_region_is_the_same_elsewhere_at_a_time_of_its_own(shot, tmp_path):
     """Seen by a camera that stands to the copy as the first one does to the original."""
     field = shot.neural_render.field
     box = add(shot)
-    only = rgba(final(shot, tmp_path))
+    only = rgba(rendered(shot, tmp_path))
     assert bpy.ops.neural_render.copy_region() == {"FINISHED"}
     copy = bpy.context.view_layer.objects.active
     assert copy != field and copy.neural_render.scene_path == field.neural_render.scene_path
@@ -236,11 +197,11 @@ def test_a_copied_region_is_the_same_elsewhere_at_a_time_of_its_own(shot, tmp_pa
     assert step.length > 0.5
     copy.location.z += 50.0  # out of the first camera's sight
     bpy.context.view_layer.update()
-    assert np.abs(rgba(final(shot, tmp_path)) - only).max() < 1e-5
+    assert np.abs(rgba(rendered(shot, tmp_path)) - only).max() < 1e-5
     shot.camera.parent = copy
-    assert np.abs(rgba(final(shot, tmp_path)) - only).max() < 1e-3
+    assert np.abs(rgba(rendered(shot, tmp_path)) - only).max() < 1e-3
     copy.neural_render.time_mapping, copy.neural_render.field_time = "FIELD_TIME", 0.3
-    assert np.abs(rgba(final(shot, tmp_path)) - only).max() > 0.02
+    assert np.abs(rgba(rendered(shot, tmp_path)) - only).max() > 0.02
     assert field.neural_render.time_mapping == "FOLLOW"
 
 

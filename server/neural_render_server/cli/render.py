@@ -30,7 +30,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         type=names,
         default=["combined", "depth"],
         metavar="NAMES",
-        help="of combined and depth, separated by commas (both)",
+        help="of combined, depth and motion, separated by commas (combined,depth)",
     )
     parser.add_argument(
         "--crop",

@@ -15,7 +15,7 @@ from ..files import write_bytes
 from .colour import linear_to_srgb
 from .passes import MATTES, PASS_CHANNELS, Passes
 
-PASS_LABELS = {"combined": "Combined", "depth": "Depth", "front": "Front", "behind": "Behind"}
+PASS_LABELS = {name: name.capitalize() for name in PASS_CHANNELS}
 
 
 # What the channel of a shape's matte is called: this, the shape's name, and X as Blender's own value passes.

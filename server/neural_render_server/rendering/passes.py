@@ -25,7 +25,8 @@ EMPTY_OPACITY = 0.5 / 255.0
 LEAST_THROUGH = 1e-4
 
 RGBA = ("R", "G", "B", "A")
-PASS_CHANNELS = {"combined": RGBA, "depth": ("Z",), "front": RGBA, "behind": RGBA}
+XYZ = ("X", "Y", "Z")
+PASS_CHANNELS = {"combined": RGBA, "depth": ("Z",), "front": RGBA, "behind": RGBA, "motion": XYZ}
 # One channel a matte, as many as the crop's shapes have.
 MATTES = "mattes"
 PASS_NAMES = (*PASS_CHANNELS, MATTES)
@@ -85,7 +86,9 @@ def render_passes(
     the distance), in capture units, 1e10 where nothing is. ``front`` and ``behind`` are like ``combined``,
     the field before and behind ``split_depth`` (H, W); front over behind is ``combined``. ``encoding`` is
     how the field stores colour: ``srgb`` or ``linear``; ``grade`` changes it in linear light. ``mattes``
-    (H, W, M) is what of ``combined``'s alpha lies in each shape of the crop that has a matte.
+    (H, W, M) is what of ``combined``'s alpha lies in each shape of the crop that has a matte. ``motion``
+    (H, W, 3) is the mean velocity of what is seen, in capture units a second and capture axes; 0 where
+    nothing is, and everywhere if the method does not know it.
 
     Raises:
         OptionError: the passes need a ``split_depth`` or a crop, or the camera or the method cannot do them.
@@ -126,10 +129,23 @@ def render_passes(
             if frame.mattes is None:
                 raise OptionError("this field's method knows no mattes; leave out the pass mattes")
             passes[name] = frame.mattes
+        elif name == "motion":
+            passes[name] = _motion(method, camera, time, crop, frame.opacity)
         else:
             depth = np.where(frame.opacity < EMPTY_OPACITY, EMPTY_DEPTH, frame.depth)
             passes[name] = depth.astype(np.float32)[..., None]
     return passes
+
+
+def _motion(
+    method: Method, camera: Camera, time: float, crop: Crop | None, opacity: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    if not method.knows_motion:
+        return np.zeros((*opacity.shape, 3), np.float32)
+    frame = render_camera(method, camera, time, crop, method.render_motion)
+    known = (frame.opacity >= EMPTY_OPACITY)[..., None]
+    velocity = np.zeros_like(frame.color)
+    return np.divide(frame.color, frame.opacity[..., None], out=velocity, where=known)
 
 
 def behind_layer(

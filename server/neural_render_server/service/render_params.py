@@ -46,7 +46,7 @@ class RenderParams(BaseModel):
     out: str = Field(description="The folder for the frames, an absolute path.")
     format: Literal["exr", "png"] = "exr"
     passes: list[str] = Field(
-        default=["combined", "depth"], description="Of combined, depth, front, behind, mattes."
+        default=["combined", "depth"], description="Of combined, depth, motion, front, behind, mattes."
     )
     crop: list[dict[str, Any]] | dict[str, Any] | None = CROP
     background: Literal["transparent", "field"] = "transparent"

@@ -206,7 +206,8 @@ class RenderFrame(Request):
     time: float = Field(default=0.0, description="Seconds from the capture's start.")
     passes: list[str] = Field(
         default=["combined", "depth"],
-        description="Of combined, depth, mattes, front, behind; the last two need the camera's split_depth.",
+        description="Of combined, depth, motion, mattes, front, behind; the last two need the camera's "
+        "split_depth.",
     )
     format: Literal["raw", "exr", "png"] = "raw"
     dtype: Literal["float16", "float32"] = "float16"

@@ -4,49 +4,15 @@ import sys
 
 import bpy
 import numpy as np
-import OpenEXR
 import pytest
 
-from tests.addon.conftest import EXTENSION
-
-SIZE = (72, 54)
+from tests.addon.conftest import EXTENSION, use_server
+from tests.addon.shots import SIZE, read_channels, rendered, rgba, shot_of
 
 
 @pytest.fixture
 def shot(connected, trained):
-    """A scene of ours with the trained field, moved and scaled, and the capture's first camera."""
-    scene = bpy.context.scene
-    assert bpy.ops.neural_render.open_scene(filepath=str(trained.path)) == {"FINISHED"}
-    scene.render.engine = "NEURAL_RENDER"
-    scene.render.resolution_x, scene.render.resolution_y = SIZE
-    field = scene.neural_render.field
-    field.location, field.scale = (1.0, 2.0, 0.5), (2.0, 2.0, 2.0)
-    field.rotation_euler.z = 0.4
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    camera.parent = field
-    camera.location, camera.rotation_euler = (0.0, -3.4, 1.6), (1.15, 0.0, 0.0)
-    camera.data.lens = 30.0
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    bpy.context.view_layer.update()
-    return scene
-
-
-def rendered(scene, folder, name="frame"):
-    """Render the current frame and read its channels back, rows from the top."""
-    path = folder / f"{name}.exr"
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = "MULTI_LAYER_IMAGE"
-    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "ZIP"
-    scene.render.filepath = str(path)
-    assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        return {
-            name.removeprefix("ViewLayer."): np.array(channel.pixels)
-            for part in file.parts
-            for name, channel in part.channels.items()
-        }
+    return shot_of(trained.path)
 
 
 def from_server(server, trained, scene, field, time, **options):
@@ -60,10 +26,6 @@ def from_server(server, trained, scene, field, time, **options):
     matrix = module.to_capture(scene.camera.matrix_world, field.matrix_world, "field")
     entry = {**projection.entry(), "transform_matrix": matrix.tolist()}
     return client.render(str(trained.path), entry, time, dtype="float32", **options).planes
-
-
-def rgba(channels):
-    return np.stack([channels[f"Combined.{name}"] for name in "RGBA"], axis=-1)
 
 
 def test_a_frame_is_the_servers_picture(shot, server, trained, tmp_path):
@@ -214,8 +176,6 @@ def test_what_cannot_be_rendered_is_told(shot, tmp_path, spoil, sentence):
 
 
 def test_a_server_that_is_gone_is_told(shot, own_server):
-    from tests.addon.conftest import use_server
-
     use_server(own_server)
     own_server.kill()
     with pytest.raises(RuntimeError, match="Start Server"):
@@ -263,7 +223,6 @@ def test_lens_and_shutter_are_those_of_render_frames(shot, tmp_path):
         blurred = rgba(rendered(shot, tmp_path, position))
         assert shot.frame_current == 3
         assert bpy.ops.neural_render.render_frames() == {"FINISHED"}
-        with OpenEXR.File(str(tmp_path / "tiny_0003.exr"), separate_channels=True) as file:
-            frame = np.stack([file.channels()[f"ViewLayer.Combined.{c}"].pixels for c in "RGBA"], axis=-1)
+        frame = rgba(read_channels(tmp_path / "tiny_0003.exr"))
         assert np.abs(blurred - frame).max() < 1e-4
         assert np.abs(blurred - sharp).mean() > 0.01

@@ -14,6 +14,7 @@ import numpy as np
 import OpenEXR
 import pytest
 import torch
+from fog import fog
 
 from neural_render_server.cameras import Camera
 from neural_render_server.errors import OptionError
@@ -21,10 +22,6 @@ from neural_render_server.kernels import layout
 from neural_render_server.methods.base import Method
 from neural_render_server.methods.gaussians import GaussiansConfig, GaussiansMethod
 from neural_render_server.methods.gaussians.model import Gaussians
-from neural_render_server.methods.instant_ngp import InstantNgpMethod
-from neural_render_server.methods.registry import make_config
-from neural_render_server.methods.volumetric.box import CascadeBox
-from neural_render_server.methods.volumetric.occupancy import OccupancyGrid
 from neural_render_server.rendering.colour import linear_to_srgb
 from neural_render_server.rendering.passes import PassOptions, render_passes
 from neural_render_server.split_depth import SplitDepth
@@ -62,18 +59,6 @@ def tilted_card(camera: Camera) -> tuple[Image, Image]:
     color = np.where(is_light[..., None], [0.8, 0.75, 0.2], [0.05, 0.1, 0.3])
     card = np.concatenate([color * alpha[..., None], alpha[..., None]], axis=-1)
     return card, np.where(alpha > 0, depth, np.inf).astype(np.float32)
-
-
-def fog() -> InstantNgpMethod:
-    """A cube of edge 2 around the origin, evenly filled: zero features give grey 0.5, density 1 an edge."""
-    options = {"levels": 2, "log2_table_size": 8, "width": 16, "color_layers": 1, "steps_across": 512}
-    method = InstantNgpMethod(make_config(InstantNgpMethod, "small", options), CPU)
-    box = CascadeBox(np.zeros(3), 2.0, 1)
-    field = method.make_field(box, torch.Generator().manual_seed(0)).state_dict()
-    zero = {f"field.{name}": torch.zeros_like(value) for name, value in field.items()}
-    tensors = {**box.tensors(), **OccupancyGrid(1, 8, CPU).tensors(), **zero}
-    method.load({**tensors, "times": torch.zeros(2, dtype=torch.float64)}, None)
-    return method
 
 
 def fog_around(card: Image, depth: Image, camera: Camera, density: float, grey: float) -> Image:

@@ -16,12 +16,12 @@ from ...cameras import Camera
 from ...crop import Crop
 from ...errors import SceneError, TrainingError
 from ...kernels import backend_for, layout
-from ...kernels.backend import Backend, LossWeights, Rendering
-from ...kernels.ray_parts import RayParts, ray_parts
+from ...kernels.backend import Backend, LossWeights
 from ...kernels.warm_up import warm_up
 from ..base import Method, RenderedFrame, Report, SplitFrame, Tensors, TrainingViews
 from . import growth, schedule
 from .config import PRESETS, GaussiansConfig, automatic_count, automatic_time_step, growth_limit, room
+from .drawing import draw, draw_split
 from .initialise import initial_gaussians
 from .model import Gaussians, rows_of_cloud, usual_distance
 from .tile_choice import TileChoice
@@ -47,6 +47,7 @@ class GaussiansMethod(Method):
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC",)
     beyond_white: ClassVar[bool] = True
+    knows_motion: ClassVar[bool] = True
 
     def __init__(self, config: GaussiansConfig, device: torch.device) -> None:
         super().__init__(config, device)
@@ -192,52 +193,17 @@ class GaussiansMethod(Method):
         return {"loss": loss.value, "psnr": psnr, "gaussians": float(model.count)}
 
     def render(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
-        if crop is not None:
-            return self._render_parts(camera, time, crop, None)[0]
-        rows, view = self._drawn(camera, time, crop)
-        return _frame(_cut(self._render_backend().render(rows, view, with_depth=True), camera))
+        return draw(self._render_backend(), self.shown, camera, time, crop)
+
+    def render_motion(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
+        moving, least = self.shown.showing_velocity()
+        frame = draw(self._render_backend(), moving, camera, time, crop)
+        return replace(frame, color=frame.color + frame.opacity[..., None] * least)
 
     def render_split(
         self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: Crop | None = None
     ) -> SplitFrame:
-        whole, front = self._render_parts(camera, time, crop, split_depth)
-        assert front is not None
-        return SplitFrame(whole, front.color.cpu().numpy().copy(), _opacity(front))
-
-    def _render_parts(
-        self, camera: Camera, time: float, crop: Crop | None, split_depth: npt.NDArray[np.float32] | None
-    ) -> tuple[RenderedFrame, Rendering | None]:
-        """The whole of what is kept and, with ``split_depth`` (H, W), the part in front."""
-        rows, view = self._drawn(camera, time, crop)
-        rays_o, rays_d = (
-            torch.from_numpy(np.ascontiguousarray(rays)).reshape(-1, 3).to(self.device)
-            for rays in camera.rays()
-        )
-        split = None if split_depth is None else torch.from_numpy(split_depth).reshape(-1).to(self.device)
-        parts = _uncut(ray_parts(crop, rays_o, rays_d, split), camera)
-        found = self._render_backend().render_parts(rows, view, parts)
-        frame = _frame(_cut(found.whole, camera))
-        if crop is not None and crop.with_mattes:
-            mattes = found.mattes[:, *_window(camera)].movedim(0, -1).cpu().numpy().copy()
-            frame = replace(frame, mattes=mattes)
-        return frame, None if found.front is None else _cut(found.front, camera)
-
-    def _drawn(self, camera: Camera, time: float, crop: Crop | None) -> tuple[torch.Tensor, layout.View]:
-        """The rows to draw and the view to draw them in."""
-        model = self.shown
-        rows = model.alive if crop is None else model.reaching(crop, time)
-        # At a longer focal length than trained with, a pixel's footprint stays that of a training pixel:
-        # the Gaussians were fitted with it, and would leave gaps without (Yu et al. 2024, Mip-Splatting).
-        pixels = camera.fl_x * (model.distance if camera.camera_model == "ORTHOGRAPHIC" else 1.0)
-        magnification = max(1.0, pixels / model.focal)
-        view = layout.make_view(
-            camera.uncut(),  # Gaussians outside of the image are drawn by how far outside they are
-            model.timestep(time),
-            model.near,
-            layout.DILATION * magnification**2,
-            tiles=layout.window_tiles(camera),
-        )
-        return rows, view
+        return draw_split(self._render_backend(), self.shown, camera, time, split_depth, crop)
 
     def _render_backend(self) -> Backend:
         backend: Backend | None = getattr(self._render_backends, "backend", None)
@@ -260,51 +226,6 @@ class GaussiansMethod(Method):
         if optimizer_tensors:
             self._training = _TrainingState(self._model, np.random.default_rng(0))
             self._training.load(optimizer_tensors, self._model)
-
-
-def _window(camera: Camera) -> tuple[slice, slice]:
-    """Rows and columns of the camera's image within the uncut one."""
-    left, top = camera.window[:2] if camera.window else (0, 0)
-    return slice(top, top + camera.height), slice(left, left + camera.width)
-
-
-def _uncut(parts: RayParts, camera: Camera) -> RayParts:
-    """The parts of the window's pixels among those of the uncut image; the others are not drawn."""
-    if camera.window is None:
-        return parts
-    _, _, width, height = camera.window
-
-    def spread(values: torch.Tensor) -> torch.Tensor:
-        image = values.new_zeros((*values.shape[:-1], height, width))
-        image[..., *_window(camera)] = values.reshape(*values.shape[:-1], camera.height, camera.width)
-        return image.flatten(-2)
-
-    return replace(
-        parts,
-        depths=spread(parts.depths),
-        signs=spread(parts.signs),
-        constants=spread(parts.constants),
-        near=spread(parts.near),
-        far=spread(parts.far),
-    )
-
-
-def _cut(rendering: Rendering, camera: Camera) -> Rendering:
-    part = _window(camera)
-    depth = None if rendering.depth is None else rendering.depth[part]
-    return Rendering(rendering.color[part], rendering.transmittance[part], depth)
-
-
-def _opacity(rendering: Rendering) -> npt.NDArray[np.float32]:
-    return np.asarray(np.float32(1.0) - rendering.transmittance.cpu().numpy())
-
-
-def _frame(rendering: Rendering) -> RenderedFrame:
-    """A rendering with depth, out of the backend's buffers."""
-    assert rendering.depth is not None
-    opacity, weighted = _opacity(rendering), rendering.depth.cpu().numpy()
-    depth = np.divide(weighted, opacity, out=np.zeros_like(weighted), where=opacity > 1e-6)
-    return RenderedFrame(rendering.color.cpu().numpy().copy(), opacity, depth)
 
 
 class _TrainingState:
