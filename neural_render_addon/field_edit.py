@@ -47,11 +47,13 @@ class FieldEdit:
         """Names of the shapes that have a matte, in the server's order."""
         return tuple(shape.name for shape in self.crop if shape.role != "remove")
 
+    def crop_entry(self) -> dict[str, Any]:
+        """What a shutter's moment carries of it: the crop as it is then."""
+        return {"crop": [shape.entry() for shape in self.crop]} if self.crop else {}
+
     def entry(self) -> dict[str, Any]:
         """What of it a camera file's entry carries; nothing where nothing is edited."""
-        edits: dict[str, Any] = {}
-        if self.crop:
-            edits["crop"] = [shape.entry() for shape in self.crop]
+        edits = self.crop_entry()
         grade = {"exposure": self.exposure, "temperature": self.temperature, "tint": self.tint}
         if grade != {"exposure": 0.0, "temperature": 6500.0, "tint": 0.0}:
             edits["grade"] = grade

@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 
 from ..errors import CameraError
-from ..field_edit import sample_edit
+from ..field_edit import FieldEdit, sample_edit
 from ..fields import field_seconds
 from ..service.jobs import write_atomically
 from ..timing import scene_fps
@@ -85,11 +85,10 @@ class RigSampling:
             if self.more is not None:
                 entry.update(self.more(context, frame))
             if self.with_look and self.field is not None:
-                depsgraph = context.evaluated_depsgraph_get()
-                entry.update(sample_edit(self.field.evaluated_get(depsgraph), scene, depsgraph).entry())
+                entry.update(self._edit(context).entry())
                 blur = {
-                    "lens": lens_entry(camera, depsgraph, self.field),
-                    "shutter": shutter_entry(scene, frame, partial(self._entry, context, camera, frame)),
+                    "lens": lens_entry(camera, context.evaluated_depsgraph_get(), self.field),
+                    "shutter": shutter_entry(scene, frame, partial(self._moment, context, camera, frame)),
                 }
                 entry.update({key: value for key, value in blur.items() if value is not None})
             self.entries.append(entry)
@@ -108,6 +107,16 @@ class RigSampling:
             "transform_matrix": to_capture(world, field_matrix, field_name).tolist(),
             "time": self._seconds(context.scene, frame),
         }
+
+    def _moment(self, context: bpy.types.Context, camera: bpy.types.Object, frame: int) -> dict[str, Any]:
+        """As ``_entry``, with the field's crop."""
+        return {**self._entry(context, camera, frame), **self._edit(context).crop_entry()}
+
+    def _edit(self, context: bpy.types.Context) -> FieldEdit:
+        if self.field is None:
+            return FieldEdit()
+        depsgraph = context.evaluated_depsgraph_get()
+        return sample_edit(self.field.evaluated_get(depsgraph), context.scene, depsgraph)
 
     def _field_matrix(self, depsgraph: bpy.types.Depsgraph) -> Any:
         return np.eye(4) if self.field is None else self.field.evaluated_get(depsgraph).matrix_world

@@ -51,4 +51,5 @@ def shutter_views(times: Sequence[float], see: Callable[[float], View]) -> tuple
 def _moment(view: View, index: int, top: int, rows: int) -> dict[str, Any]:
     field = view.fields[index]
     projection = view.projection.scaled(field.scale).cut(0, top, view.projection.width, rows)
-    return {**projection.entry(), "transform_matrix": field.camera_to_capture, "time": field.seconds}
+    pose = {"transform_matrix": field.camera_to_capture, "time": field.seconds}
+    return {**projection.entry(), **pose, **field.edit.crop_entry()}

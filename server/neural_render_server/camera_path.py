@@ -9,7 +9,7 @@ from typing import Any
 
 from .cameras import Camera, camera_from_json, is_finite_number
 from .crop import Crop
-from .errors import CameraFileError
+from .errors import CameraFileError, OptionError
 from .files import read_json
 from .grade import Grade
 from .optics import Lens, Moment
@@ -60,10 +60,12 @@ class PathFrame:
 def shutter_from_json(
     value: Any, entry: dict[str, Any], shared: dict[str, Any], where: str
 ) -> tuple[Moment, ...]:
-    """``{cameras: [...]}``, two camera entries or more, each with its ``time``; the rest is ``entry``'s.
+    """``{cameras: [...]}``, two camera entries or more, each with its ``time`` and, where the crop moves,
+    its ``crop``; the rest is ``entry``'s.
 
     Raises:
         CameraFileError: it is no such list, or one of its cameras is no good.
+        OptionError: a ``crop`` is not understood, or has other shapes than the others.
     """
     if value is None:
         return ()
@@ -76,7 +78,15 @@ def shutter_from_json(
     for index, own in enumerate(cameras):
         place = f"{where}, shutter camera {index + 1}"
         camera = camera_from_json(own, {**shared, **entry}, place)
-        moments.append(Moment(camera, _seconds(own.get("time"), place)))
+        crop = Crop.from_json(own.get("crop"), place)
+        moments.append(Moment(camera, _seconds(own.get("time"), place), crop))
+    crops = [moment.crop for moment in moments]
+    if any(crop is not None for crop in crops):
+        first = crops[0]
+        if first is None or not all(crop is not None and crop.is_like(first) for crop in crops):
+            raise OptionError(
+                f"{where}: the crops of a shutter's cameras must have the same shapes, in order"
+            )
     return tuple(moments)
 
 

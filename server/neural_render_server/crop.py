@@ -60,13 +60,17 @@ class CropShape:
             matrix = np.zeros(0)
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not (matrix[3] == (0, 0, 0, 1)).all():
             raise OptionError(f"{where}: crop shape {name!r}: matrix must be 4x4 with the last row 0 0 0 1")
-        lengths = np.linalg.svd(matrix[:3, :3], compute_uv=False)
-        if not lengths[2] > LEAST_FLATNESS * lengths[0]:
+        if not _holds_something(matrix):
             raise OptionError(
                 f"{where}: crop shape {name!r} has a scale of 0, so that it holds nothing; "
                 "give it a size along every axis"
             )
         return CropShape(kind, matrix, role, name)
+
+
+def _holds_something(matrix: npt.NDArray[np.float64]) -> bool:
+    lengths = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    return bool(lengths[2] > LEAST_FLATNESS * lengths[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,24 @@ class Crop:
             [np.linalg.norm(shape.matrix[:3, :3], ord=order[shape.kind], axis=1) for shape in kept]
         )
         return (middles - reaches).min(axis=0), (middles + reaches).max(axis=0)
+
+    def is_like(self, other: Crop) -> bool:
+        """Whether the two have the same shapes, if at other places."""
+        own, others = (
+            [(shape.kind, shape.role, shape.name) for shape in crop.shapes] for crop in (self, other)
+        )
+        return own == others
+
+    def between(self, other: Crop, part: float) -> Crop:
+        """What lies ``part`` in [0, 1] of the way to ``other``, which is like this one.
+
+        Each of a shape's points goes straight; where the shape would be flat on the way it stays as it is.
+        """
+        shapes = []
+        for first, second in zip(self.shapes, other.shapes, strict=True):
+            matrix = first.matrix + part * (second.matrix - first.matrix)
+            shapes.append(replace(first, matrix=matrix) if _holds_something(matrix) else first)
+        return replace(self, shapes=tuple(shapes))
 
     def matted(self, with_mattes: bool) -> Crop:
         return replace(self, with_mattes=with_mattes)

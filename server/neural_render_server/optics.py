@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .cameras import Camera, is_finite_number
+from .crop import Crop
 from .errors import OptionError
 
 FloatArray = npt.NDArray[np.float64]
@@ -63,10 +64,11 @@ class Lens:
 
 @dataclass(frozen=True)
 class Moment:
-    """A camera at a time, seconds from the capture's start."""
+    """A camera at a time, seconds from the capture's start; ``crop`` as it is then, where it moves."""
 
     camera: Camera
     time: float
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def blurred_moments(
     for share, (x, y) in zip(shares, points, strict=True):
         moment = moment_at(shutter, float(share)) if shutter else Moment(camera, time)
         if lens is not None:
-            moment = Moment(through_aperture(moment.camera, lens, x, y), moment.time)
+            moment = replace(moment, camera=through_aperture(moment.camera, lens, x, y))
         moments.append(moment)
     return moments
 
@@ -144,7 +146,7 @@ def through_aperture(camera: Camera, lens: Lens, x: float, y: float) -> Camera:
 def moment_at(shutter: Sequence[Moment], share: float) -> Moment:
     """Between the ``shutter``'s moments, which lie evenly from open to close, at ``share`` in [0, 1].
 
-    Positions, lenses and times go in straight lines, rotations by the shortest turn.
+    Positions, lenses, times and crops go in straight lines, rotations by the shortest turn.
     """
     place = min(max(share, 0.0), 1.0) * (len(shutter) - 1)
     index = min(int(place), len(shutter) - 2)
@@ -167,4 +169,7 @@ def moment_at(shutter: Sequence[Moment], share: float) -> Moment:
         cx=between(a.cx, b.cx),
         cy=between(a.cy, b.cy),
     )
-    return Moment(camera, between(first.time, second.time))
+    crop = first.crop
+    if crop is not None and second.crop is not None:
+        crop = crop.between(second.crop, part)
+    return Moment(camera, between(first.time, second.time), crop)

@@ -117,6 +117,22 @@ def test_a_cut_is_the_same_in_render_frames_f12_and_the_server(shot, server, tra
     assert cut["Combined.A"][~near].max() < 1e-6
 
 
+def test_a_crop_object_moves_while_the_shutter_is_open(shot, tmp_path):
+    """F12 in bands and Render Frames blur its edges alike, and not as one that stands still."""
+    shot.neural_render.render.samples = 8
+    shot.render.use_motion_blur, shot.render.motion_blur_shutter = True, 1.0
+    box = add(shot)
+    shot.frame_set(3)
+    still = rgba(rendered(shot, tmp_path))
+    place = box.location.x
+    for frame in (2, 3, 4):
+        box.location.x = place + 0.5 * (frame - 3)
+        box.keyframe_insert("location", frame=frame)
+    moving = rgba(rendered(shot, tmp_path))
+    assert np.abs(moving - still).max() > 0.1
+    assert np.abs(moving - rgba(frames(shot))).max() < 1e-4
+
+
 def test_kept_and_removed_make_up_the_whole(shot, tmp_path):
     """A box that keeps, and the same one that removes: each pixel's alphas compose to the uncropped one."""
     whole = rendered(shot, tmp_path)["Combined.A"]

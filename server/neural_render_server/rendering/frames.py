@@ -23,10 +23,10 @@ from .environment import EnvironmentOptions, environment
 from .frame_cache import FrameCache
 from .frame_key import frame_key, scene_digest
 from .images import encode_environment, encode_exr, encode_png, read_exr
-from .passes import MATTES, SPLIT_PASSES, Passes, PassOptions, render_passes
+from .passes import MATTES, Passes, PassOptions, behind_layer, render_passes
 
 # What lens and shutter blur: coverage, and with it the colour. A mean depth would lie on no surface.
-BLURRED_PASSES = ("combined", "mattes")
+BLURRED_PASSES = ("combined", "mattes", "front", "behind")
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,7 @@ class FrameRenderer:
             options = replace(options, crop=frame.crop)
         if frame.lens is not None or frame.shutter:
             return self._render_blurred(frame, options, sampling or BlurSampling(), check)
-        depth = None
-        if frame.split_depth is not None:
-            depth = frame.split_depth.read(frame.camera.width, frame.camera.height)
-        return self.render(frame.camera, frame.time, options, frame.grade, depth)
+        return self.render(frame.camera, frame.time, options, frame.grade, _split_depth(frame))
 
     def render(
         self,
@@ -103,27 +100,48 @@ class FrameRenderer:
     def _render_blurred(
         self, frame: PathFrame, options: PassOptions, sampling: BlurSampling, check: Callable[[], None]
     ) -> Passes:
-        """``combined`` and ``mattes`` are the samples' means; depth is the frame's own camera's, sharp."""
-        if any(name in SPLIT_PASSES for name in options.passes):
-            raise OptionError(
-                f"frame {frame.name or '(unnamed)'}: front and behind cannot be rendered with depth of field "
-                "or motion blur; switch these off, or the depth layers"
-            )
+        """The samples' means; ``depth`` and ``motion`` are the frame's own camera's, sharp.
+
+        ``behind`` is what makes the mean front over it the mean picture.
+        """
         passes: Passes = {}
         sharp = tuple(name for name in options.passes if name not in BLURRED_PASSES)
         if sharp:
             passes = self.render(frame.camera, frame.time, replace(options, passes=sharp), frame.grade)
-        blurred = replace(options, passes=tuple(name for name in options.passes if name in BLURRED_PASSES))
-        if blurred.passes:
-            totals: dict[str, npt.NDArray[np.float64]] = {}
-            moments = blurred_moments(frame.camera, frame.time, frame.lens, frame.shutter, sampling)
-            for moment in moments:
-                check()
-                found = self.render(moment.camera, moment.time, blurred, frame.grade)
-                for name, plane in found.items():
-                    totals[name] = totals.get(name, 0.0) + plane.astype(np.float64)
-            passes.update({name: (total / len(moments)).astype(np.float32) for name, total in totals.items()})
+        averaged = [name for name in options.passes if name in BLURRED_PASSES and name != "behind"]
+        if "behind" in options.passes:
+            averaged = list(dict.fromkeys([*averaged, "combined", "front"]))
+        if averaged:
+            means = self._mean(frame, replace(options, passes=tuple(averaged)), sampling, check)
+            if "behind" in options.passes:
+                means["behind"] = behind_layer(means["combined"], means["front"])
+            passes.update({name: plane for name, plane in means.items() if name in options.passes})
         return passes
+
+    def _mean(
+        self, frame: PathFrame, options: PassOptions, sampling: BlurSampling, check: Callable[[], None]
+    ) -> Passes:
+        totals: dict[str, npt.NDArray[np.float64]] = {}
+        moments = blurred_moments(frame.camera, frame.time, frame.lens, frame.shutter, sampling)
+        depth = _split_depth(frame)
+        for moment in moments:
+            check()
+            cut = options if moment.crop is None else replace(options, crop=moment.crop)
+            found = self.render(moment.camera, moment.time, cut, frame.grade, depth)
+            for name, plane in found.items():
+                totals[name] = totals.get(name, 0.0) + plane.astype(np.float64)
+        return {name: (total / len(moments)).astype(np.float32) for name, total in totals.items()}
+
+
+def _split_depth(frame: PathFrame) -> npt.NDArray[np.float32] | None:
+    """The depth (H, W) that a frame is split at, in capture units, if it is.
+
+    Raises:
+        OptionError: it cannot be read.
+    """
+    if frame.split_depth is None:
+        return None
+    return frame.split_depth.read(frame.camera.width, frame.camera.height)
 
 
 def matte_names(frame: PathFrame, options: PassOptions) -> list[str]:

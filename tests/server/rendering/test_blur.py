@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import point_scene
 import pytest
+import torch
 
 from neural_render_server.camera_path import CameraPath, PathFrame
 from neural_render_server.cameras import Camera
+from neural_render_server.crop import Crop
 from neural_render_server.errors import CameraFileError, OptionError
+from neural_render_server.kernels import layout
+from neural_render_server.methods.gaussians.model import Gaussians
 from neural_render_server.optics import BlurSampling, Lens, Moment, aperture_points, moment_at
 from neural_render_server.rendering.frames import FrameRenderer
 from neural_render_server.rendering.passes import Passes, PassOptions
+from neural_render_server.scene import Scene
+from neural_render_server.split_depth import SplitDepth
 
 WIDTH, HEIGHT, FOCAL = point_scene.WIDTH, point_scene.HEIGHT, point_scene.FOCAL
 BOTH = PassOptions(("combined", "depth"))
@@ -76,6 +83,61 @@ def test_a_moving_point_is_a_streak_of_the_right_length(renderer: FrameRenderer,
     length = np.sqrt(12.0 * (after[2] - before[2]))  # a streak's variance is l^2 / 12
     assert length == pytest.approx(0.4 * FOCAL / 4.0, rel=0.02)
     assert after[0] == pytest.approx(before[0], abs=0.1) and after[3] == pytest.approx(before[3], abs=0.02)
+
+
+def cloud(tmp_path: Path, **columns: object) -> FrameRenderer:
+    """The point's scene with one wide, flat, half-transparent Gaussian that faces the camera instead."""
+    folder = point_scene.write(tmp_path / "cloud")
+    rows = torch.zeros((1, layout.WIDTH))
+    rows[0, layout.EXTENT], rows[0, layout.ROTATION.start], rows[0, layout.COLOR] = 7.0, 1.0, 1.0
+    rows[0, layout.SCALE] = torch.log(torch.tensor([30.0, 30.0, 1e-3]))
+    for name, value in columns.items():
+        rows[0, getattr(layout, name)] = torch.tensor(value)
+    model = Gaussians(rows, 1, torch.zeros(3), False, 0.0, 1.0, 4.0, FOCAL)
+    Scene(folder).write_model(model.tensors(), 1)
+    return FrameRenderer(folder)
+
+
+def test_a_crop_moves_within_the_shutter(tmp_path: Path) -> None:
+    """A box of one unit's width that moves by one unit: each place is uncovered for its part of the time."""
+    boxes = [Crop.box([x - 0.5, -9, -9], [x + 0.5, 9, 9]) for x in (-0.5, 0.5)]
+    shutter = tuple(Moment(camera(), time, box) for time, box in zip((0.0, 1.0), boxes, strict=True))
+    frame = PathFrame(camera(), 0.0, "", crop=boxes[0], shutter=shutter)
+    found = cloud(tmp_path).render_frame(frame, BOTH, BlurSampling(64))["combined"][36, :, 3]
+    x = (np.arange(WIDTH) + 0.5 - WIDTH / 2) * 4.0 / FOCAL
+    expected = 0.5 * np.clip(1.0 - np.abs(x), 0.0, 1.0)
+    assert np.abs(found - expected).max() < 0.02 and found.max() > 0.45
+    crops = [
+        {"crop": [{"shape": "box", "matrix": np.eye(4).tolist(), "role": role}]}
+        for role in ("keep", "remove")
+    ]
+    cameras = [{"transform_matrix": np.eye(4).tolist(), "time": 0, **crop} for crop in crops]
+    for wrong in (cameras, [cameras[0], {**cameras[0], "crop": None}]):
+        entry = {**camera().to_json(), "time": 0, "shutter": {"cameras": wrong}}
+        with pytest.raises(OptionError, match="frame 1: the crops of a shutter"):
+            CameraPath.from_json({"frames": [entry]}, "file")
+
+
+LAYERS = PassOptions(("combined", "depth", "front", "behind"))
+
+
+def over(front: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    return front + (1.0 - front[..., 3:]) * behind
+
+
+def test_layers_of_what_comes_through_the_cg_while_the_shutter_is_open(tmp_path: Path) -> None:
+    """It is before the CG, at depth 4, for three quarters of the time, then behind: so is its alpha."""
+    renderer = cloud(tmp_path, POSITION=[0.0, 0.0, 1.5], VELOCITY=[0.0, 0.0, -2.0])
+    split = SplitDepth(data=np.full((HEIGHT, WIDTH), 4.0, np.float32).tobytes())
+    shutter = (Moment(camera(), 0.0), Moment(camera(), 1.0))
+    frame = PathFrame(camera(), 0.0, "", split, Lens(0.1, 4.0), shutter)
+    passes = renderer.render_frame(frame, LAYERS, BlurSampling(64))
+    assert set(passes) == set(LAYERS.passes)
+    assert passes["front"][36, 48, 3] == pytest.approx(0.75 * 0.5, abs=0.01)
+    assert passes["combined"][36, 48, 3] == pytest.approx(0.5, abs=1e-4)
+    assert np.abs(over(passes["front"], passes["behind"]) - passes["combined"]).max() < 1e-5
+    only = renderer.render_frame(frame, PassOptions(("behind",)), BlurSampling(64))
+    assert set(only) == {"behind"} and np.array_equal(only["behind"], passes["behind"])
 
 
 def test_noise_falls_with_samples_and_a_seed_repeats(renderer: FrameRenderer) -> None:
@@ -144,7 +206,7 @@ def test_lens_and_shutter_in_a_camera_file() -> None:
 
 def test_what_cannot_be_blurred_is_told(renderer: FrameRenderer) -> None:
     frame = PathFrame(camera(), 0.0, "0001", lens=Lens(0.1, 2.0))
-    with pytest.raises(OptionError, match="depth layers"):
+    with pytest.raises(OptionError, match="need the camera's split_depth"):
         renderer.render_frame(frame, PassOptions(("front",)))
     bent = replace(camera(), camera_model="OPENCV", distortion=(0.1, 0.0, 0.0, 0.0))
     with pytest.raises(OptionError, match="without lens distortion"):
