@@ -54,6 +54,7 @@ def main() -> None:
     divisor = round(statistics.median(move["divisor"] for move in moves))
     coarse = f"{width // divisor}x{height // divisor}"
     rows = [
+        row("first, when the engine has drawn it", [move["drawn"] for move in moves], coarse),
         row("first", [move["first"] for move in moves], coarse),
         row("full", [move["full"] for move in moves], f"{width}x{height}"),
     ]
