@@ -179,8 +179,41 @@ def the_light_comes_and_goes() -> Steps:
         assert bpy.ops.neural_render.light_probe("INVOKE_DEFAULT") == {"RUNNING_MODAL"}
     yield from finished("probe")
     assert scene.world != before and scene.world.node_tree.nodes["Neural Render Probe"].image.size[0] == 64
+    eevee_lights_as_cycles()
     assert bpy.ops.neural_render.remove_light_probe() == {"FINISHED"}
     assert scene.world == before
+
+
+def eevee_lights_as_cycles() -> None:
+    """The white sphere in the probe's light, by both engines: as bright, and of the same tint, on the whole.
+
+    EEVEE takes a world for a few smooth functions and a sun (spherical harmonics), so not pixel by pixel.
+    """
+    scene = bpy.context.scene
+    sphere = bpy.context.view_layer.objects.active
+    white = bpy.data.materials.new("White")
+    white.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (0.8, 0.8, 0.8, 1.0)
+    white.node_tree.nodes["Principled BSDF"].inputs["Specular IOR Level"].default_value = 0.0
+    sphere.data.materials.append(white)
+    render = scene.render
+    render.film_transparent = True
+    render.resolution_x, render.resolution_y = 96, 54
+    colors = {}
+    for engine in ("CYCLES", "BLENDER_EEVEE"):
+        render.engine = engine
+        scene.cycles.samples, scene.eevee.taa_render_samples = 32, 16
+        path = OUT / f"probe_{engine}.exr"
+        render.image_settings.media_type = "IMAGE"
+        render.image_settings.file_format, render.image_settings.color_mode = "OPEN_EXR", "RGBA"
+        render.filepath = str(path)
+        assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
+        picture = bpy.data.images.load(str(path))
+        pixels = np.array(picture.pixels).reshape(-1, 4)
+        colors[engine] = pixels[pixels[:, 3] > 0.99, :3].mean(axis=0)
+        bpy.data.images.remove(picture)
+    ratio = colors["BLENDER_EEVEE"] / colors["CYCLES"]
+    print(f"in the probe's light EEVEE is {ratio.round(3)} of Cycles {colors['CYCLES'].round(3)}", flush=True)
+    assert colors["CYCLES"].min() > 0.01 and (np.abs(ratio - 1.0) < 0.2).all()
 
 
 def everything() -> Steps:
