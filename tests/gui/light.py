@@ -195,6 +195,7 @@ def eevee_lights_as_cycles() -> None:
     white.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (0.8, 0.8, 0.8, 1.0)
     white.node_tree.nodes["Principled BSDF"].inputs["Specular IOR Level"].default_value = 0.0
     sphere.data.materials.append(white)
+    scene.objects["stage Proxy"].hide_render = True  # EEVEE has no shadow catcher: it would be seen
     render = scene.render
     render.film_transparent = True
     render.resolution_x, render.resolution_y = 96, 54
