@@ -122,6 +122,7 @@ def test_a_crop_object_moves_while_the_shutter_is_open(shot, tmp_path):
     shot.neural_render.render.samples = 8
     shot.render.use_motion_blur, shot.render.motion_blur_shutter = True, 1.0
     box = add(shot)
+    box.location.z -= 1.0  # to the floor
     shot.frame_set(3)
     still = rgba(rendered(shot, tmp_path))
     place = box.location.x
