@@ -241,7 +241,9 @@ def _remove_owned_nodes(scene: bpy.types.Scene, tree: bpy.types.NodeTree) -> Non
         in_use = any(socket.is_linked for socket in (*node.inputs, *node.outputs))
         if not in_use and not (was_created and node == versions.output_node(tree)):
             tree.nodes.remove(node)
-    if was_created and all(OWNED_KEY in node for node in tree.nodes):
+    # a newer Blender gives an older file's tree another output node, without our mark
+    output = versions.output_node(tree)
+    if was_created and all(OWNED_KEY in node or node == output for node in tree.nodes):
         versions.delete_compositor_tree(scene)
         return
     for node in tree.nodes:  # what the artist uses from here on is the artist's
