@@ -86,25 +86,46 @@ def depth_profiles(
 
 
 @inlined
-def tile_cuts(
-    row_depths: Any, row_signs: Any, row_constants: Any, rows: int, columns: int, nearest: Any, furthest: Any
+def load_parts(
+    depths: Any,
+    signs: Any,
+    constants: Any,
+    top: int,
+    left: int,
+    rows: int,
+    columns: int,
+    row_depths: Any,
+    row_signs: Any,
+    row_constants: Any,
+    nearest: Any,
+    furthest: Any,
 ) -> bool:
-    """Every cut's ``nearest`` and ``furthest`` depth (K,) in a tile; whether its pixels have equal parts."""
-    is_even = True
-    for k in range(nearest.shape[0]):
-        nearest[k] = furthest[k] = row_depths[0, k, 0]
+    """A tile's parts into its own arrays, with every cut's ``nearest`` and ``furthest`` depth (K,) in it;
+    returns whether all its pixels have the same parts.
+    """
+    uneven = 0
+    for k in range(depths.shape[0]):
+        low = high = depths[k, top, left]
         for row in range(rows):
             for lane in range(columns):
-                depth = row_depths[row, k, lane]
-                nearest[k] = depth if depth < nearest[k] else nearest[k]
-                furthest[k] = depth if depth > furthest[k] else furthest[k]
-    for part in range(row_constants.shape[1]):
+                depth = depths[k, top + row, left + lane]
+                row_depths[row, k, lane] = depth
+                low = depth if depth < low else low
+                high = depth if depth > high else high
+        nearest[k], furthest[k] = low, high
+    for part in range(constants.shape[0]):
+        constant = constants[part, top, left]
         for row in range(rows):
             for lane in range(columns):
-                is_even &= row_constants[row, part, lane] == row_constants[0, part, 0]
-                for k in range(nearest.shape[0]):
-                    is_even &= row_signs[row, part, k, lane] == row_signs[0, part, k, 0]
-    return is_even
+                row_constants[row, part, lane] = constants[part, top + row, left + lane]
+                uneven += constants[part, top + row, left + lane] != constant
+        for k in range(depths.shape[0]):
+            sign = signs[part, k, top, left]
+            for row in range(rows):
+                for lane in range(columns):
+                    row_signs[row, part, k, lane] = signs[part, k, top + row, left + lane]
+                    uneven += signs[part, k, top + row, left + lane] != sign
+    return uneven == 0
 
 
 @inlined
@@ -179,15 +200,22 @@ def rasterize_parts(
             for lane in range(columns):
                 state[row, 0, lane] = _ONE
                 state[row, 5, lane] = _ONE
-                for k in range(cuts):
-                    row_depths[row, k, lane] = depths[k, top + row, left + lane]
-                for part in range(parts):
-                    row_constants[row, part, lane] = constants[part, top + row, left + lane]
-                    for k in range(cuts):
-                        row_signs[row, part, k, lane] = signs[part, k, top + row, left + lane]
-        is_even = tile_cuts(row_depths, row_signs, row_constants, rows, columns, nearest, furthest)
         open_count = rows
         start = tile_start[tile]
+        is_even = start < tile_start[tile + 1] and load_parts(
+            depths,
+            signs,
+            constants,
+            top,
+            left,
+            rows,
+            columns,
+            row_depths,
+            row_signs,
+            row_constants,
+            nearest,
+            furthest,
+        )
         for position in range(start, tile_start[tile + 1]):
             if (position - start) % _CHECK == _CHECK - 1:
                 open_count = close_rows(state, open_rows, rows, minimum)
