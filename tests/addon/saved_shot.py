@@ -23,17 +23,24 @@ from tests.addon.shots import rendered, shot_of
 EXTENSION = "bl_ext.user_default.neural_render"
 
 
-def make(scene_folder: Path, folder: Path) -> bpy.types.Scene:
-    """Field with time mapping, crop and exposure, its frames merged with a CG card and in the sequencer."""
+def edited_field(scene_folder: Path) -> bpy.types.Scene:
+    """A field with time mapping, crop and exposure."""
     scene = shot_of(scene_folder)
-    scene.neural_render.render.folder = str(folder / "frames")
-    field = scene.neural_render.field
-    properties = field.neural_render
+    properties = scene.neural_render.field.neural_render
     properties.time_mapping, properties.speed, properties.time_offset = "PING_PONG", 0.5, 0.1
     properties.edit.exposure = 0.5
     assert bpy.ops.neural_render.crop_add(shape="SPHERE") == {"FINISHED"}
     properties.edit.crops[0].role = "REMOVE"
     properties.edit.crops[0].object.scale *= 0.4
+    bpy.context.view_layer.update()
+    return scene
+
+
+def make(scene_folder: Path, folder: Path) -> bpy.types.Scene:
+    """The edited field, its frames merged with a CG card and in the sequencer."""
+    scene = edited_field(scene_folder)
+    scene.neural_render.render.folder = str(folder / "frames")
+    field = scene.neural_render.field
     bpy.ops.mesh.primitive_plane_add(size=2.0, location=field.location, rotation=(1.57, 0.0, 0.4))
     scene.cycles.samples, scene.cycles.use_denoising = 4, False
     scene.view_settings.view_transform = "Standard"

@@ -14,7 +14,7 @@ from neural_render_addon import versions
 from neural_render_addon.composite import compositing, strips
 from tests.addon.conftest import EXTENSION, REPOSITORY, use_server
 from tests.addon.layers_support import read_rgba
-from tests.addon.saved_shot import make, pictures
+from tests.addon.saved_shot import edited_field, make, pictures
 from tests.addon.shots import read_channels, rendered, rgba
 
 
@@ -97,7 +97,7 @@ def test_a_shot_made_by_the_older_blender_works(connected, trained, built_zip, o
 )
 def test_a_field_in_another_file(connected, trained, tmp_path, what, is_linked):
     """It is rendered where it stands, cut and lit as in its own file, with the time of the scene it is in."""
-    scene = make(trained.path, tmp_path)
+    scene = edited_field(trained.path)
     field = scene.neural_render.field
     crop = field.neural_render.edit.crops[0].object
     collection = bpy.data.collections.new("Set")
@@ -106,9 +106,6 @@ def test_a_field_in_another_file(connected, trained, tmp_path, what, is_linked):
         for user in obj.users_collection:
             user.objects.unlink(obj)
         collection.objects.link(obj)
-    scene.render.engine = "NEURAL_RENDER"
-    scene.render.use_compositing = False
-    bpy.ops.neural_render.remove_strip()
     scene.frame_set(2)
     truth = rgba(rendered(scene, tmp_path, "own"))
     pose, lens = scene.camera.matrix_world.copy(), scene.camera.data.lens

@@ -21,15 +21,19 @@ def key(target, path, frame, value):
     target.keyframe_insert(path, frame=frame)
 
 
+@pytest.fixture(scope="module")
+def moving_ball(tmp_path_factory):
+    return gaussian_scene(tmp_path_factory.mktemp("moving") / "ball.scene", "moving_ball")
+
+
 @pytest.fixture
-def shot(server, empty_scene, tmp_path_factory):
+def shot(server, empty_scene, moving_ball):
     """The moving ball at twice its speed in a field that turns, moves and is scaled, before a camera that
     moves; and, parented to the field, a mesh that does as the ball does.
     """
     use_server(server)
     scene = bpy.context.scene
-    folder = gaussian_scene(tmp_path_factory.mktemp("moving") / "ball.scene", "moving_ball")
-    assert bpy.ops.neural_render.open_scene(filepath=str(folder)) == {"FINISHED"}
+    assert bpy.ops.neural_render.open_scene(filepath=str(moving_ball)) == {"FINISHED"}
     field = scene.neural_render.field
     scene.render.fps, scene.render.fps_base = FPS, 1.0
     scene.render.resolution_x, scene.render.resolution_y = SIZE
