@@ -1,4 +1,4 @@
-"""Milliseconds a rendered frame, by size, of a trained scene.
+"""Milliseconds a rendered frame of a trained scene, by size and by crop.
 
 python -m benchmarks.rendering SCENE [--out DIR]
 """
@@ -11,8 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neural_render_server.camera_path import CameraPath
 from neural_render_server.cameras import Camera
+from neural_render_server.crop import Crop, CropShape
 from neural_render_server.rendering.frames import FrameRenderer
 from neural_render_server.rendering.images import encode_exr
 from neural_render_server.rendering.passes import PassOptions
@@ -22,6 +25,7 @@ from . import report
 
 SIZES = ((320, 240), (960, 540), (1920, 1080))
 FRAMES = 12
+CROPPED_SIZE = (960, 540)
 
 
 def at_size(camera: Camera, width: int, height: int) -> Camera:
@@ -63,6 +67,41 @@ def measure(scene_path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def crops(renderer: FrameRenderer) -> dict[str, Crop | None]:
+    """Boxes around what the scene holds, by the part of each side that they keep, and a ball taken out."""
+    low, high = renderer.method.bounds
+    middle, half = (low + high) / 2, (high - low) / 2
+    boxes = {
+        f"box, {part:.0%} of each side": Crop.box(
+            (middle - part * half).tolist(), (middle + part * half).tolist()
+        )
+        for part in (3.0, 0.5, 0.2)
+    }
+    ball = np.eye(4)
+    ball[:3, :3] *= 0.25 * half.max()
+    ball[:3, 3] = middle
+    return {"none": None, **boxes, "a ball removed": Crop((CropShape("sphere", ball, "remove"),))}
+
+
+def measure_crops(scene_path: Path) -> list[dict[str, Any]]:
+    """One row a crop: of frames one after another, so that other work on the machine meets all alike."""
+    renderer = FrameRenderer(scene_path)
+    camera = at_size(CameraPath.load(Scene(scene_path).cameras_file).frames[0].camera, *CROPPED_SIZE)
+    found = crops(renderer)
+    milliseconds: dict[str, list[float]] = {name: [] for name in found}
+    for index in range(FRAMES + 1):
+        for name, crop in found.items():
+            start = time.process_time()
+            renderer.render(camera, renderer.info.times[0], PassOptions(crop=crop))
+            if index:  # kernels are compiled in the first
+                milliseconds[name].append(1e3 * (time.process_time() - start))
+    whole = statistics.median(milliseconds["none"])
+    return [
+        {"crop": name, "CPU ms": statistics.median(own), "times": statistics.median(own) / whole}
+        for name, own in milliseconds.items()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scene", type=Path)
@@ -73,6 +112,9 @@ def main() -> None:
     report.write(
         arguments.out, "rendering", title, measure(arguments.scene), "python -m benchmarks.rendering SCENE"
     )
+    title = f"A frame of {CROPPED_SIZE[0]}x{CROPPED_SIZE[1]}, cropped"
+    rows = measure_crops(arguments.scene)
+    report.write(arguments.out, "crops", title, rows, "python -m benchmarks.rendering SCENE")
 
 
 if __name__ == "__main__":
