@@ -159,6 +159,23 @@ def test_a_shot_with_depth_layers(shot, tmp_path):
     assert bpy.ops.neural_render.remove_compositing() == {"FINISHED"}
 
 
+def test_depth_layers_with_depth_of_field(shot):
+    """The layers' sum is the blurred frame, of which the card's front part is in front."""
+    render, settings = bpy.ops.neural_render.render_frames, shot.neural_render.render
+    shot.frame_end, settings.samples = 2, 4
+    dof = shot.camera.data.dof
+    dof.use_dof, dof.focus_distance, dof.aperture_fstop = True, 3.0, 0.1
+    assert render() == {"FINISHED"}
+    file = Path(shot.neural_render.field.neural_render.render_folder) / "n3dv_0002.exr"
+    plain = read_rgba(file, "ViewLayer.Combined.")
+    settings.use_depth_layers = True
+    assert bpy.ops.neural_render.render_cg_depth() == {"FINISHED"}
+    assert render() == {"FINISHED"}
+    front, behind = (read_rgba(file, f"ViewLayer.{name}.") for name in ("Front", "Behind"))
+    np.testing.assert_allclose(over(front, behind), plain, atol=1e-4)
+    assert behind[20:28, 28:36, 3].mean() > 0.3 and front[..., 3].max() > 0.5
+
+
 def test_cg_depth_needs_an_engine_and_a_camera(shot):
     shot.render.engine = "BLENDER_WORKBENCH"
     shot.camera = None
