@@ -18,6 +18,7 @@ from ..timing import scene_fps
 from . import object_masks
 from .pictures import png_size
 from .plan import DEPTH, IMAGES, MASKS, CapturePlan
+from .rendered import RenderedLog, look_of
 from .temporary_settings import Changes, image_format, only_camera, standard_view, temporarily
 
 
@@ -54,10 +55,11 @@ def render_views(plan: CapturePlan) -> Iterator[RenderedView]:
     scene = _scene(plan)
     before, subframe = scene.frame_current, scene.frame_subframe
     try:
+        log = RenderedLog(plan.folder)
         for frame in plan.frames:
             _scene(plan).frame_set(frame)
             for name, stem in zip(plan.cameras, plan.stems, strict=True):
-                yield _render_view(plan, name, stem, frame)
+                yield _render_view(plan, name, stem, frame, log)
     except OSError as error:
         raise AddonError(
             f"{error.filename or plan.folder}: cannot be written ({error.strerror}); "
@@ -76,7 +78,7 @@ def _scene(plan: CapturePlan) -> bpy.types.Scene:
     return scene
 
 
-def _render_view(plan: CapturePlan, name: str, stem: str, frame: int) -> RenderedView:
+def _render_view(plan: CapturePlan, name: str, stem: str, frame: int, log: RenderedLog) -> RenderedView:
     scene = _scene(plan)
     camera = scene.objects.get(name)
     if camera is None:
@@ -101,14 +103,21 @@ def _render_view(plan: CapturePlan, name: str, stem: str, frame: int) -> Rendere
         depth=plan.file(DEPTH, stem, frame) if plan.use_depth else None,
         mask=plan.file(MASKS, stem, frame) if plan.masked is not None else None,
     )
-    is_there = png_size(view.image) == (width, height) and (view.depth is None or view.depth.is_file())
+    look = look_of(plan, scene, depsgraph, view)
+
+    def is_kept(file: Path) -> bool:
+        is_whole = png_size(file) == (width, height)
+        return plan.keep_frames and is_whole and not log.is_outdated(file, look)
+
     with only_camera(scene, camera):
-        if not (plan.keep_frames and is_there):
+        if not is_kept(view.image) or not (view.depth is None or view.depth.is_file()):
             _render_picture(plan, scene, view_layer, view)
-        if view.mask is not None and not (plan.keep_frames and png_size(view.mask) == (width, height)):
+            log.note(view.image, look)
+        if view.mask is not None and not is_kept(view.mask):
             object_masks.render_mask(
                 scene, view_layer, plan.masked or frozenset(), view.mask, plan.is_mask_ignored
             )
+            log.note(view.mask, look)
     return view
 
 

@@ -128,8 +128,9 @@ class CaptureProperties(bpy.types.PropertyGroup):
     every_nth_test: IntProperty(name="N", description="Hold out every n-th camera", default=8, min=2)
     keep_frames: BoolProperty(
         name="Keep Rendered",
-        description="Do not render again the pictures of this size that are already in the folder. It is not "
-        "noticed when the scene or its settings have changed since: switch it off then",
+        description="Do not render again the pictures that are already in the folder, unless cameras, places "
+        "of objects, lights or settings have changed since. Changes of materials, meshes and the world are "
+        "not noticed: switch it off then",
     )
     folder: StringProperty(
         name="Output",

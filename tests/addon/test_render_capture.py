@@ -176,6 +176,13 @@ def test_cancel_keeps_what_is_rendered_and_resume_goes_on(film_set, tmp_path):
     assert len(list(images.iterdir())) == 6
     assert (images / "cam00_0001.png").stat().st_mtime_ns == before["cam00_0001.png"]
     assert png_size(images / "cam01_0001.png") == (32, 24)
+    before = {path.name: path.stat().st_mtime_ns for path in images.iterdir()}
+    camera, start = film_set.objects["cam01"], film_set.objects["cam01"].location.x
+    camera.location.x += 0.1
+    render_capture(film_set, keep_frames=True)
+    after = {path.name: path.stat().st_mtime_ns for path in images.iterdir()}
+    assert {name[:5] for name in after if after[name] > before[name]} == {"cam01"}
+    camera.location.x = start
     render_capture(film_set, keep_frames=False, frame_end=1)
     assert (images / "cam00_0001.png").stat().st_mtime_ns > before["cam00_0001.png"]
 
