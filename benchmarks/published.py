@@ -39,10 +39,9 @@ from matplotlib import pyplot
 MARKS = (0.1, 0.3, 0.6, 1.0)
 # Held-out views scored on the way; all of them are at the end.
 SCORED_ON_THE_WAY = 2
-# The capture is this many times larger than what anti-aliasing is trained at. Every so manieth test view is
-# scored at 1/scale of that: large ones take minutes.
-TRAINED_SCALE = 2.0
-SKIPPED = {1: 8, 2: 4, 4: 1, 8: 1}
+# Every so manieth test view is scored at 1/scale of the capture's size for anti-aliasing: large ones take
+# minutes.
+SKIPPED = {1: 12, 2: 8, 4: 2, 8: 1}
 COMMAND = "python -m benchmarks.published CAPTURES"
 
 
@@ -149,7 +148,7 @@ def chair(captures: Path, out: Path) -> None:
 
 
 def antialiasing(captures: Path, out: Path, steps: int = 1500) -> None:
-    """Trained at 400x400, tested there and at a half, a quarter and an eighth of it."""
+    """Trained at full resolution, tested there and at a half, a quarter and an eighth of it."""
     capture = open_capture(captures / "chair")
     for run in (
         Run("instant-ngp", "instant-ngp", Budget(steps=steps), options=LARGER_TABLE),
@@ -159,15 +158,15 @@ def antialiasing(captures: Path, out: Path, steps: int = 1500) -> None:
             continue
         print(f"==> {run.name}", flush=True)
         method = make_method(run.method, run.preset, run.options)
-        with Frames(capture, capture.train_indices, TRAINED_SCALE) as views:
+        with Frames(capture, capture.train_indices) as views:
             row = {"run": run.name, **train_curve(method, views, lambda *_: {}, run.budget, (1.0,))[0]}
         for scale in SKIPPED:
             few = capture.test_indices[:: SKIPPED[scale]]
-            with Frames(capture, few, TRAINED_SCALE * scale) as frames:
+            with Frames(capture, few, float(scale)) as frames:
                 row[f"1/{scale}"] = mean_scores(score_views(method, capture, frames, silent))["psnr"]
             print(row, flush=True)
-        picture(method, capture, 8.0 * TRAINED_SCALE, out / f"antialiasing_{run.method}.jpg", views=4)
-        keep(out, "antialiasing", "chair, trained at 400x400, tested at shares of it", [row])
+        picture(method, capture, 8.0, out / f"antialiasing_{run.method}.jpg", views=4)
+        keep(out, "antialiasing", "chair, trained at 800x800, tested at shares of it", [row])
 
 
 def fox(captures: Path, out: Path) -> None:

@@ -171,11 +171,11 @@ def composite_row() -> dict[str, Any]:
         return row("composite forward and backward", numba, measured(run, 3))
 
 
-def new_training(preset: str) -> tuple[InstantNgpMethod, OrbitViews]:
+def new_training(samples: int, log2_table_size: int) -> tuple[InstantNgpMethod, OrbitViews]:
     torch.manual_seed(0)
     views = OrbitViews()
-    options = {"samples": 2**16, "log2_table_size": 19} if preset == "small" else {}
-    method = InstantNgpMethod(make_config(InstantNgpMethod, preset, options), torch.device("cpu"))
+    options = {"samples": samples, "log2_table_size": log2_table_size}
+    method = InstantNgpMethod(make_config(InstantNgpMethod, "small", options), torch.device("cpu"))
     method.initialise(views, 0, lambda message, fraction: None)
     return method, views
 
@@ -193,7 +193,7 @@ def training_row() -> dict[str, Any]:
 
     Between steps 96 and 112 the occupancy grid is updated every 6 steps, so 6 of them hold one update.
     """
-    method, views = new_training("small")
+    method, views = new_training(2**16, 19)
     a_million_samples(method, views, 72)
     numba = a_million_samples(method, views, 30)
     with reference_kernels():
@@ -201,8 +201,8 @@ def training_row() -> dict[str, Any]:
 
 
 def memory_row(steps: int) -> dict[str, Any]:
-    """Resident memory after 5 % of the steps and at the end."""
-    method, views = new_training("small")
+    """Resident memory after 5 % of the steps and at the end; batches are small, so that many steps fit."""
+    method, views = new_training(2**12, 15)
     process = psutil.Process()
     early = 0
     for step in range(steps):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,13 +10,12 @@ from scipy.spatial import cKDTree
 
 from ..base import Report, TrainingViews
 from .cloud import STATIC_EXTENT, Float32Array, GaussianCloud, SurfacePoints
-from .depth_range import depth_ranges
 from .filling import filled_points
 from .moving_surfaces import moving_surfaces
 from .random_start import CONSISTENT_TRIALS, hull_points, random_points
 from .rig import DESPERATE_ANGLE, spread_out
-from .surfaces import DepthRanges, still_surfaces
-from .working_views import WorkingViews, still_images
+from .still_scene import StillScene, still_scene
+from .surfaces import still_surfaces
 
 __all__ = ["GaussianCloud", "initial_gaussians"]
 
@@ -40,17 +38,6 @@ SPARSE_SHARE = 0.4
 STILL_REFERENCES = 64
 
 
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """What a search for points needs: small images of the still scene, where they move, how deep they are."""
-
-    working: WorkingViews
-    images: dict[int, Float32Array]
-    usable: dict[int, BoolArray]
-    moving: dict[int, BoolArray]
-    ranges: DepthRanges
-
-
 def initial_gaussians(
     views: TrainingViews,
     count: int,
@@ -69,7 +56,7 @@ def initial_gaussians(
         Cancelled: from ``report``.
     """
     random = np.random.default_rng(seed)
-    scene = _prepare(views, report)
+    scene = still_scene(views, report)
     timesteps = scene.working.timesteps[:: max(1, time_step)]
     if start == "random":
         points = _chosen(_random_everywhere(scene, timesteps, count, random), count, random)
@@ -81,25 +68,6 @@ def initial_gaussians(
     guessed = _where_stereo_failed(scene, found, timesteps, count, random, report)
     found = _chosen(SurfacePoints.join([found, *guessed]), count - len(points), random)
     return _cloud(SurfacePoints.join([points, found]), START_OPACITY, views.times, timesteps)
-
-
-def _prepare(views: TrainingViews, report: Report) -> _Scene:
-    working = WorkingViews(views)
-    first = {index: int(working.timesteps_of(index)[0]) for index in working.camera_indices}
-    usable: dict[int, BoolArray] = {}
-    images: dict[int, Float32Array] = {}
-    moving: dict[int, BoolArray] = {}
-    if working.is_static_rig:
-        images, moving = still_images(working, report)
-    for done, index in enumerate(working.camera_indices):
-        report("Reading the views", done / len(working.camera_indices))
-        usable[index] = working.usable(index, first[index])
-        if not working.is_static_rig:
-            images[index] = working.image(index, first[index])
-            moving[index] = np.zeros_like(usable[index])
-        elif views.has_alpha:
-            usable[index] = images[index][..., 3] > 0.5
-    return _Scene(working, images, usable, moving, depth_ranges(working, images, usable, report))
 
 
 def _sparse_points(views: TrainingViews) -> SurfacePoints:
@@ -117,7 +85,7 @@ def _sparse_points(views: TrainingViews) -> SurfacePoints:
 
 
 def _stereo_points(
-    scene: _Scene, timesteps: npt.NDArray[np.int64], random: np.random.Generator, report: Report
+    scene: StillScene, timesteps: npt.NDArray[np.int64], random: np.random.Generator, report: Report
 ) -> SurfacePoints:
     working = scene.working
     references = spread_out(working.cameras, STILL_REFERENCES)
@@ -148,7 +116,7 @@ def _stereo_points(
 
 
 def _where_stereo_failed(
-    scene: _Scene,
+    scene: StillScene,
     found: SurfacePoints,
     timesteps: npt.NDArray[np.int64],
     count: int,
@@ -190,7 +158,7 @@ def _where_stereo_failed(
 
 
 def _random_everywhere(
-    scene: _Scene, timesteps: npt.NDArray[np.int64], count: int, random: np.random.Generator
+    scene: StillScene, timesteps: npt.NDArray[np.int64], count: int, random: np.random.Generator
 ) -> SurfacePoints:
     working = scene.working
     is_dynamic = len(timesteps) > 1

@@ -32,6 +32,7 @@ class InstantNgpMethod(MarchedMethod[MarchedConfig]):
             "occupancy_resolution": 128,
             "samples": 2**18,
             "schedule": "published",
+            "stereo_weight": 0.0,
         },
     }
 

@@ -27,12 +27,18 @@ from .ray_method import RayMethod
 from .rays import PixelSampler, RayGatherer, step_random, torch_random
 from .rendering import RenderedRays, RenderRays
 from .schedule import Schedule, learning_rate
+from .stereo_depths import StereoDepths, around_surfaces, find_stereo_depths
 
-# Instant-NGP's released code: Huber loss with this threshold, divided by 5; first number of rays of a batch
-# of 2^18 samples, and the most; the cone's growth beyond the innermost cube.
+# Instant-NGP's released code: Huber loss with this threshold, divided by 5; samples of a batch, its first
+# number of rays, and the most; the cone's growth beyond the innermost cube.
 HUBER_DELTA, HUBER_SHARE = 0.1, 0.2
+PUBLISHED_SAMPLES = 2**18
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 4096, 64, 2**18
 CONE = 1.0 / 256.0
+# Share of the training in which stereo guides it, ever less: what the pictures say is finer.
+GUIDED_SHARE = 0.5
+# To the occupancy grid's rule a published batch is at most this many of ours.
+MOST_BATCHES = 16
 # Rays rendered at once: a foggy field has some hundred samples on each.
 RENDERED_RAYS = 4096
 
@@ -67,6 +73,8 @@ class MarchedConfig:
     """Whether the learning rate falls over the training's budget, or at the published steps."""
     decay: float = 1e-6
     """L2 penalty of the networks' weights."""
+    stereo_weight: float = 0.05
+    """Weight, at the start, of what lies elsewhere than where stereo finds surfaces; 0: as published."""
 
 
 Config = TypeVar("Config", bound=MarchedConfig)
@@ -126,15 +134,6 @@ class MarchedMethod(RayMethod, Generic[Config]):
         grid = OccupancyGrid(box.cascades, config.occupancy_resolution, self.device)
         used = [views.cameras[int(index)] for index in np.unique(views.camera_indices)]
         grid.mark_unseen(used, box.to_unit_matrix(), found.near)
-        if hull_is_known(views):
-            # beyond the published rule: where alpha shows that nothing is, nothing is ever looked for
-            ticks = (np.arange(grid.resolution) + 0.5) / grid.resolution - 0.5
-            cells = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
-            inside = in_hull(views, box.center + cells * box.edge, box.edge / grid.resolution, report)
-            grid.mark_outside(inside.reshape((grid.resolution,) * 3))
-        if not grid.occupied.any():
-            raise TrainingError("no camera sees the scene's box; check the cameras' poses")
-        self._marcher = Marcher(box, grid, self._steps(box))
         times = np.asarray(views.times, dtype=np.float64)
         self._first_time = float(times[0]) if len(times) else 0.0
         self._duration = float(times[-1] - times[0]) if len(times) else 0.0
@@ -143,9 +142,14 @@ class MarchedMethod(RayMethod, Generic[Config]):
         self.prepare_field(field, box, views, report)
         for (_, buffer), (_, ours) in zip(field.named_buffers(), self._averaged.named_buffers(), strict=True):
             ours.copy_(buffer)
-        rays = max(FEWEST_RAYS, FIRST_RAYS * config.samples // 2**18)
+        stereo = self._find_stereo_depths(views, report)
+        self._close_air(grid, box, stereo, views, report)
+        if not grid.occupied.any():
+            raise TrainingError("no camera sees the scene's box; check the cameras' poses")
+        self._marcher = Marcher(box, grid, self._steps(box))
+        rays = max(FEWEST_RAYS, FIRST_RAYS * config.samples // PUBLISHED_SAMPLES)
         optimizer = FieldOptimizer(field, self._averaged, config.decay)
-        self._training = _Training(field, optimizer, seed, rays=rays)
+        self._training = _Training(field, optimizer, seed, rays=rays, stereo=stereo)
 
     def train_step(self, views: TrainingViews, progress: float) -> dict[str, float]:
         marcher, training = self._ready(), self._training
@@ -154,14 +158,20 @@ class MarchedMethod(RayMethod, Generic[Config]):
         field: Any = training.field
         self._update_occupancy(marcher, field, training)
         random = step_random(training.seed, training.step)
-        batch = self._gatherer(views, training).gather(
-            self._sampler(views, training, progress).sample(random, training.rays), random
-        )
+        pixels = self._sampler(views, training, progress).sample(random, training.rays)
+        batch = self._gatherer(views, training).gather(pixels, random)
         backgrounds = batch.backgrounds
         if not views.has_alpha:  # random here too, so that nothing is left half transparent
             backgrounds = torch_random(random, len(batch), 3, device=self.device)
         jitter = torch_random(random, len(batch), device=self.device)
         near = torch.zeros_like(jitter)
+        parts = None
+        if training.stereo is None:  # resumed
+            training.stereo = self._find_stereo_depths(views, lambda message, fraction: None)
+        weight = self.config.stereo_weight * max(0.0, 1.0 - progress / GUIDED_SHARE)
+        if training.stereo.is_known and weight > 0.0:
+            surfaces = torch.from_numpy(training.stereo.surfaces(pixels, views)).to(self.device)
+            parts = around_surfaces(surfaces)
         rendered = marcher.render(
             field,
             batch.rays_o,
@@ -170,9 +180,13 @@ class MarchedMethod(RayMethod, Generic[Config]):
             near,
             near + math.inf,
             jitter,
+            parts,
         )
         colors = rendered.color + (1.0 - rendered.opacity[:, None]) * backgrounds
         loss = HUBER_SHARE * huber_loss(colors, batch.colors, delta=HUBER_DELTA) / HUBER_DELTA
+        if rendered.mattes is not None:
+            elsewhere = (1.0 - rendered.mattes[:, 0])[surfaces.isfinite()]
+            loss = loss + weight * elsewhere.sum() / len(batch)
         value = float(loss.detach())
         if math.isfinite(value):
             rendered.backward(loss, field)
@@ -238,6 +252,23 @@ class MarchedMethod(RayMethod, Generic[Config]):
         seed, step, rays = (int(value) for value in saved["counters"])
         self._training = _Training(field, optimizer, seed, step, rays)
 
+    def _close_air(
+        self,
+        grid: OccupancyGrid,
+        box: CascadeBox,
+        stereo: StereoDepths,
+        views: TrainingViews,
+        report: Report,
+    ) -> None:
+        """Beyond the published rule: where the views show that nothing is, nothing is ever looked for."""
+        for cascade in range(grid.cascades):
+            points = (grid.cell_centers(cascade) - 0.5) * box.edge + box.center
+            size = box.edge * 2.0**cascade / grid.resolution
+            if stereo.is_known:
+                grid.close(cascade, stereo.is_air(points, size))
+            elif hull_is_known(views) and cascade == 0:
+                grid.close(cascade, ~in_hull(views, points, size, report))
+
     def _ready(self) -> Marcher:
         if self._marcher is None:
             raise SceneError("the field is neither initialised nor loaded; do one of the two first")
@@ -256,7 +287,10 @@ class MarchedMethod(RayMethod, Generic[Config]):
         return ((times - self._first_time) / self._duration).clamp(0.0, 1.0)
 
     def _update_occupancy(self, marcher: Marcher, field: MarchedField, training: _Training) -> None:
-        if not marcher.grid.is_due(training.step):
+        # the published rule counts its own, larger batches: small ones would do little but look at cells
+        batches = max(1, min(PUBLISHED_SAMPLES // self.config.samples, MOST_BATCHES))
+        step, earlier = training.step // batches, (training.step - 1) // batches
+        if step == earlier or not marcher.grid.is_due(step):
             return
         random = step_random(training.seed, training.step, purpose=1)
 
@@ -264,7 +298,10 @@ class MarchedMethod(RayMethod, Generic[Config]):
             times = torch_random(random, len(points), device=self.device)
             return marcher.density(field, points, times)
 
-        marcher.grid.update(training.step, density, marcher.steps.least, random)
+        marcher.grid.update(step, density, marcher.steps.least, random)
+
+    def _find_stereo_depths(self, views: TrainingViews, report: Report) -> StereoDepths:
+        return find_stereo_depths(views, report) if self.config.stereo_weight > 0 else StereoDepths({})
 
     def _gatherer(self, views: TrainingViews, training: _Training) -> RayGatherer:
         if training.gatherer is None:
@@ -291,6 +328,7 @@ class _Training:
     stage: int = 0
     sampler: PixelSampler | None = None
     gatherer: RayGatherer | None = None
+    stereo: StereoDepths | None = None
 
     def count_rays(self, rays: int, samples: int, wanted: int) -> None:
         """Rays of the next batch, so that it has about the ``wanted`` samples (Instant-NGP, appendix E)."""

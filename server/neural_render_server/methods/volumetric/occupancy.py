@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ...cameras import Camera
@@ -21,7 +22,7 @@ LEAST_THICKNESS = 0.01
 # Until this step every cell is evaluated; then a quarter of them, and a quarter drawn from the occupied.
 FULL_UNTIL = 256
 LONGEST_INTERVAL = 16
-# Cells no camera sees.
+# Cells no camera sees, and those that are known to be empty.
 UNSEEN = -1.0
 # Cells are marked as unseen in blocks of this many along each axis.
 BLOCK = 4
@@ -72,9 +73,16 @@ class OccupancyGrid:
             self.thickness[cascade][torch.from_numpy(cells).to(self.thickness.device)] = UNSEEN
         self.occupied = self.thickness >= 0
 
-    def mark_outside(self, inside: np.ndarray) -> None:
-        """Close for good the cells of the innermost cube that are not ``inside`` (G, G, G)."""
-        self.thickness[0][torch.from_numpy(~inside).to(self.thickness.device)] = UNSEEN
+    def cell_centers(self, cascade: int) -> npt.NDArray[np.float64]:
+        """(G^3, 3) in the innermost cube's coordinates."""
+        ticks = (np.arange(self.resolution) + 0.5) / self.resolution - 0.5
+        grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
+        return np.asarray(grid * 2.0**cascade + 0.5)
+
+    def close(self, cascade: int, cells: npt.NDArray[np.bool_]) -> None:
+        """Close the True ``cells`` (G^3,) of a cascade for good."""
+        closed = torch.from_numpy(cells.reshape((self.resolution,) * 3)).to(self.thickness.device)
+        self.thickness[cascade][closed] = UNSEEN
         self.occupied = self.thickness >= 0
 
     def is_due(self, step: int) -> bool:
