@@ -6,6 +6,7 @@ extension's ``zip``, the server's ``port`` and ``token``, the trained ``scene``,
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -82,6 +83,7 @@ def main() -> None:
     pictures(scene, folder, "made")
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
     print("made in", bpy.app.version_string, "a tree:", versions.uses_compositor_tree(scene), flush=True)
+    shutil.rmtree(os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
     os._exit(0)  # a wheel may hang in its clean-up
 
 

@@ -90,13 +90,13 @@ def read_screen(name: str) -> np.ndarray:
 
 def from_server() -> np.ndarray:
     """(H, W, 4) what the server renders for the region's camera, as numbers of Blender's Standard view."""
-    module = sys.modules[f"{EXTENSION}.neural_render_addon"]
+    module = sys.modules[f"{EXTENSION}.neural_render_addon.service.client"]
     views, camera = sys.modules[f"{ENGINE}.views"], sys.modules[f"{ENGINE}.viewport"]
     region = driver.region("WINDOW")
     depsgraph = bpy.context.evaluated_depsgraph_get()
     projection, pose = camera.region_camera(view(), region.width, region.height)
     seen = views.look(views.sample_fields(depsgraph), projection, pose).fields[0]
-    client = module.client.Client(SETTINGS["host"], SETTINGS["port"], SETTINGS["token"])
+    client = module.Client(SETTINGS["host"], SETTINGS["port"], SETTINGS["token"])
     entry = {**projection.entry(), "transform_matrix": seen.camera_to_capture}
     picture = client.render(seen.scene_path, entry, seen.seconds, dtype="float32").planes["combined"].copy()
     color = np.maximum(picture[..., :3], 0)
@@ -120,7 +120,7 @@ def colours_and_place() -> Steps:
         part = slice(80, -20), slice(20, -130)
         truth, screen = from_server()[part], read_screen(f"engine_{name}_plain")[part]
         solid = truth[..., 3] > 0.999
-        assert solid.mean() > 0.1, f"{name}: only {solid.mean():.0%} of the region shows the field"
+        assert solid.mean() > 0.05, f"{name}: only {solid.mean():.0%} of the region shows the field"
         difference = np.abs(screen - np.clip(truth[..., :3], 0, 1))[solid].mean(axis=-1)
         shifted = np.abs(np.roll(screen, 3, axis=1) - np.clip(truth[..., :3], 0, 1))[solid].mean(axis=-1)
         print(
