@@ -47,6 +47,7 @@ class Views:
     masks: list[np.ndarray] | None = None
     points: PointCloud | None = None
     near_far: np.ndarray | None = None
+    shutters: list | None = None
 
     @property
     def view_times(self) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 ``alignment`` is a 4x4 similarity from the files' coordinates to the capture's. ``time_offsets`` are the
 seconds, by camera name, that are added to a camera's own clock. ``fps`` are the timesteps a second, where
-they are not to be the fastest camera's frames. ``synchronisation`` and ``solve`` tell
+they are not to be the fastest camera's frames. ``readouts`` are, by camera name, the seconds and direction in
+which a rolling shutter reads a picture out. ``synchronisation`` and ``solve`` tell
 how those and the poses were found; readers take no notice of them.
 """
 
@@ -19,6 +20,7 @@ from ..errors import CaptureError
 from ..files import write_json
 from .capture import Capture
 from .checks import read_json_object
+from .readout import Readout, with_readouts
 from .retime import recording_names, retimed
 from .similarity import moved_capture, similarity
 
@@ -38,6 +40,7 @@ class Amendments:
     synchronisation: dict[str, Any] | None = None
     solve: dict[str, Any] | None = None
     fps: float | None = None
+    readouts: dict[str, Readout] = field(default_factory=dict)
 
 
 def amendments_file(path: Path) -> Path:
@@ -65,6 +68,9 @@ def read_amendments(path: Path) -> Amendments:
     fps = data.get("fps")
     if fps is not None and not (is_finite_number(fps) and 0 < fps <= MOST_FPS):
         raise CaptureError(f"{file}: 'fps' is {fps!r}, but must be a number above 0, at most {MOST_FPS}")
+    readouts = data.get("readouts") or {}
+    if not isinstance(readouts, dict):
+        raise CaptureError(f"{file}: 'readouts' must give each camera's name seconds and a direction")
     alignment = data.get("alignment")
     return Amendments(
         alignment=None if alignment is None else similarity(alignment, f"{file}, alignment"),
@@ -72,6 +78,7 @@ def read_amendments(path: Path) -> Amendments:
         synchronisation=data.get("synchronisation"),
         solve=data.get("solve"),
         fps=None if fps is None else float(fps),
+        readouts={str(name): Readout.from_json(value, f"{file}, {name}") for name, value in readouts.items()},
     )
 
 
@@ -89,6 +96,7 @@ def write_amendments(path: Path, amendments: Amendments) -> None:
         "synchronisation": amendments.synchronisation,
         "solve": amendments.solve,
         "fps": amendments.fps,
+        "readouts": {name: readout.to_json() for name, readout in amendments.readouts.items()} or None,
     }
     write_json(amendments_file(path), {key: value for key, value in data.items() if value is not None})
 
@@ -119,6 +127,21 @@ def set_fps(path: Path, fps: float | None) -> None:
     write_amendments(path, replace(read_amendments(path), fps=fps))
 
 
+def set_readouts(capture: Capture, readouts: dict[str, Readout]) -> dict[str, Readout]:
+    """Keep how the cameras of ``capture`` read their pictures out; the others' stay. Returns all of them.
+
+    Raises:
+        CaptureError: there is no such camera, or ``capture.json`` cannot be used.
+        SceneError: it cannot be written.
+    """
+    amendments = read_amendments(capture.path)
+    whole = {**amendments.readouts, **readouts}
+    whole = {name: readout for name, readout in whole.items() if readout.seconds > 0}
+    with_readouts(capture, whole, str(amendments_file(capture.path)))
+    write_amendments(capture.path, replace(amendments, readouts=whole))
+    return whole
+
+
 def amended(capture: Capture) -> Capture:
     """The capture with what is set beside it applied.
 
@@ -130,6 +153,8 @@ def amended(capture: Capture) -> Capture:
         capture = moved_capture(capture, amendments.alignment)
     if any(amendments.time_offsets.values()) or amendments.fps is not None:
         capture = shifted(capture, amendments.time_offsets, amendments.fps)
+    if amendments.readouts:
+        capture = with_readouts(capture, amendments.readouts, str(amendments_file(capture.path)))
     return capture
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..cameras import Camera
 from ..errors import CaptureError
+from ..rolling_shutter import RollingShutter
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Capture:
     what is held out: such a view never reaches training. ``near_far`` are per-camera depth bounds
     (C, 2) where the format states them. ``picture_areas`` are per camera (left, top, right, bottom) of
     the part of the frame that was filmed, where black bars surround it. ``transfer`` names the curve (of
-    ``transfer.LOG_CURVES``) that its videos were recorded with where they do not say. ``warnings`` are
+    ``transfer.LOG_CURVES``) that its videos were recorded with where they do not say. ``shutters``
+    are per camera how its pictures were read out, None where all of each was taken at once. ``warnings`` are
     sentences for the user about what was skipped or repaired.
     """
 
@@ -89,6 +91,7 @@ class Capture:
     has_alpha: bool = False
     picture_areas: Sequence[tuple[int, int, int, int] | None] | None = None
     transfer: str | None = None
+    shutters: Sequence[RollingShutter] | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
 
     @property

@@ -72,6 +72,7 @@ class Frames:
         self.has_alpha = capture.has_alpha
         self.points = capture.points
         self.near_far = capture.near_far
+        self.shutters = capture.shutters
         self._camera_masks: dict[int, npt.NDArray[np.bool_]] = {}
         self._is_deep = deep_cameras(capture, self._views)
         self.bytes_needed = sum(

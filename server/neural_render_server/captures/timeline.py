@@ -60,12 +60,14 @@ def place(times: FloatArray, moments: FloatArray) -> IntArray:
     A frame lies at most half an interval, its own or the timesteps', from its timestep. Of several frames
     that are nearest to one moment, the nearest is taken.
     """
+    timesteps = np.full(len(times), -1, dtype=np.int64)
+    if not len(moments):
+        return timesteps
     step = min(interval(moments), interval(times))
     edges = (moments[1:] + moments[:-1]) / 2.0 + (TIE * step if np.isfinite(step) else 0.0)
     nearest = np.searchsorted(edges, times)
     away = np.abs(times - moments[nearest])
     near = np.flatnonzero(away <= (0.5 + TIE) * step)
-    timesteps = np.full(len(times), -1, dtype=np.int64)
     best: dict[int, int] = {}
     for frame in near:
         moment = int(nearest[frame])

@@ -40,23 +40,32 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="timesteps a second; each camera's nearest frames are used at their own times (0, the default: "
         "every frame of the fastest camera is a timestep)",
     )
+    parser.add_argument(
+        "--readout",
+        type=readout,
+        action="append",
+        metavar="[CAMERA=]MS[:DIRECTION]",
+        help="milliseconds in which a rolling shutter reads a picture out, towards down (the default), up, "
+        "left or right as it is shown upright; of one camera or of all, 0 for none; training then takes "
+        "every row at its own time",
+    )
     return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     from ..captures.amendments import set_fps
-    from ..captures.detect import open_capture, read_capture
+    from ..captures.detect import read_capture
     from ..solving.synchronise import set_offsets, synchronise_capture
 
     path = Path(arguments.capture).expanduser().absolute()
     if arguments.fps is not None:
         set_fps(path, arguments.fps or None)
+    if arguments.readout:
+        keep_readouts(path, arguments.readout)
     if arguments.by is None and arguments.offset is None:
-        if arguments.fps is None:
-            raise OptionError("nothing to do; give --by, --offset or --fps")
-        capture = open_capture(path)
-        told = f"{path}: {len(capture.times)} timesteps at {capture.fps:g} a second"
-        console.result({"fps": capture.fps, "timesteps": len(capture.times)}, told)
+        if arguments.fps is None and not arguments.readout:
+            raise OptionError("nothing to do; give --by, --offset, --fps or --readout")
+        console.result(*timing(path))
         return
     if arguments.offset:
         fps = read_capture(path).fps
@@ -73,6 +82,42 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     for warning in result["warnings"]:
         console.note(f"warning: {warning}")
     console.result(result, format_offsets(result))
+
+
+def keep_readouts(path: Path, given: list[tuple[str, float, str]]) -> None:
+    from ..captures.amendments import set_readouts
+    from ..captures.detect import read_capture
+    from ..captures.readout import Readout
+    from ..captures.retime import recording_names
+
+    capture = read_capture(path)
+    everyone = dict.fromkeys(recording_names(capture))
+    found: dict[str, Readout] = {}
+    for camera, milliseconds, direction in given:
+        values = {"seconds": milliseconds / 1e3, "direction": direction}
+        found |= dict.fromkeys([camera] if camera else everyone, Readout.from_json(values, "--readout"))
+    set_readouts(capture, found)
+
+
+def timing(path: Path) -> tuple[dict[str, Any], str]:
+    """What is kept of a capture's timesteps and shutters, for JSON and in words."""
+    from ..captures.amendments import read_amendments
+    from ..captures.detect import open_capture
+
+    capture, readouts = open_capture(path), read_amendments(path).readouts
+    lines = [f"{path}: {len(capture.times)} timesteps"]
+    if capture.fps:
+        lines[0] += f" at {capture.fps:g} a second"
+    lines += [
+        f"  {name:<12} read out in {1e3 * own.seconds:g} ms, {own.direction}"
+        for name, own in readouts.items()
+    ]
+    data = {
+        "fps": capture.fps,
+        "timesteps": len(capture.times),
+        "readouts": {name: own.to_json() for name, own in readouts.items()},
+    }
+    return data, "\n".join(lines)
 
 
 def format_offsets(result: dict[str, Any]) -> str:
@@ -96,3 +141,14 @@ def offset(text: str) -> tuple[str, float, bool]:
     if not name or not abs(number) < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not CAMERA=SECONDS or CAMERA=FRAMESf")
     return name.strip(), number, value.endswith("f")
+
+
+def readout(text: str) -> tuple[str, float, str]:
+    """``cam01=16.5:left`` as the camera (empty: all), the milliseconds and the direction."""
+    name, _, value = text.rpartition("=")
+    number, _, direction = value.partition(":")
+    try:
+        milliseconds = float(number)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not [CAMERA=]MILLISECONDS[:DIRECTION]") from error
+    return name.strip(), milliseconds, direction or "down"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cameras import Camera
+from ..rolling_shutter import RollingShutter
 
 POSITION = slice(0, 3)  # mean at the centre in time, capture units
 VELOCITY = slice(3, 6)  # capture units a timestep
@@ -45,10 +46,12 @@ SH_C1 = 0.4886025119029199
 class View:
     """A pinhole or orthographic camera at a time, as kernels take it.
 
-    ``packed`` (25,) float64: world-to-camera rotation (9, row by row, OpenCV axes) and translation (3),
+    ``packed`` (33,) float64: world-to-camera rotation (9, row by row, OpenCV axes) and translation (3),
     fl_x, fl_y, cx, cy, camera position (3), time in timesteps, dilation in square pixels, near depth,
     width, height, and 1 for a perspective picture, 0 for an orthographic one, which is only rendered, not
-    trained. ``tiles``, if given, is (tile rows, tile columns) bool: only these are rendered.
+    trained; timesteps a pixel right and down by which the picture was taken later (a rolling shutter), and
+    the world's turn (3) and drift (3) a timestep past the camera meanwhile. ``tiles``, if given, is (tile
+    rows, tile columns) bool: only these are rendered.
     """
 
     width: int
@@ -71,8 +74,13 @@ def make_view(
     near: float,
     dilation: float = DILATION,
     tiles: npt.NDArray[np.bool_] | None = None,
+    shutter: RollingShutter | None = None,
 ) -> View:
-    """Pack a camera at ``time`` (timesteps); Gaussians nearer than ``near`` are not drawn."""
+    """Pack a camera at ``time`` (timesteps); Gaussians nearer than ``near`` are not drawn.
+
+    ``shutter``, with timesteps for seconds, is a rolling one; without, all is seen at ``time``.
+    """
+    rolling = shutter or RollingShutter()
     is_orthographic = camera.camera_model == "ORTHOGRAPHIC"
     # The colour that is seen depends on the direction to the camera: an orthographic one is seen from afar.
     seen_from = camera.position - is_orthographic * FAR_AWAY * camera.forward
@@ -84,6 +92,7 @@ def make_view(
             [camera.fl_x, camera.fl_y, camera.cx, camera.cy],
             seen_from,
             [time, dilation, near, camera.width, camera.height, 0.0 if is_orthographic else 1.0],
+            [rolling.across / camera.width, rolling.down / camera.height, *rolling.turn, *rolling.drift],
         ]
     )
     return View(camera.width, camera.height, packed, tiles)

@@ -4,6 +4,11 @@ Elliptical weighted average splatting (Zwicker et al. 2001) as in 3D Gaussian Sp
 2023, section 4); motion and temporal opacity as in FreeTimeGS (Wang et al. 2025) with linear velocity:
 ``x = mu + v (t - tau)``, ``o = sigmoid(l) exp(-(t - tau)^2 / (2 s^2))``. ``reference.py`` says the same
 in torch. Scalars are float64, arrays float32.
+
+Under a rolling shutter a Gaussian is seen at the time of the row that it lands on: where it lies at the
+picture's time tells the row, and it is drawn as it is at that row's time. This is one step of a fixed-point
+iteration; the part of the delay that it misses is the part of the picture's height that the Gaussian crosses
+during one readout. The gradient through the row is left out.
 """
 
 from __future__ import annotations
@@ -17,8 +22,9 @@ from .jit import inlined, kernel
 from .layout import GUARD, SH_C1, TILE
 
 # Columns of a splat: mean x, y; the conic for powers of two A, B, C and the log2 of the opacity L, so that
-# alpha = 2^(A dx^2 + B dx dy + C dy^2 + L); rgb; half height, half width of the visible ellipse; depth.
-SPLAT_WIDTH = 16  # a cache line; the last four columns are unused
+# alpha = 2^(A dx^2 + B dx dy + C dy^2 + L); rgb; half height, half width of the visible ellipse; depth; how
+# many timesteps after the picture's time it is seen.
+SPLAT_WIDTH = 16  # a cache line; the last three columns are unused
 LOG2_E = 1.4426950408889634
 
 
@@ -45,6 +51,23 @@ def _reaches_any(tiles: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
     return False
 
 
+@inlined
+def row_delay(parameters: Any, i: int, packed: Any) -> Any:
+    """Timesteps after the picture's time at which a rolling shutter sees row ``i`` of ``parameters``."""
+    elapsed = packed[19] - parameters[i, 6]
+    x = parameters[i, 0] + elapsed * parameters[i, 3]
+    y = parameters[i, 1] + elapsed * parameters[i, 4]
+    z = parameters[i, 2] + elapsed * parameters[i, 5]
+    pz = packed[6] * x + packed[7] * y + packed[8] * z + packed[11]
+    if not pz > packed[21]:
+        return 0.0
+    width, height = packed[22], packed[23]
+    mean_x = packed[12] * (packed[0] * x + packed[1] * y + packed[2] * z + packed[9]) / pz + packed[14]
+    mean_y = packed[13] * (packed[3] * x + packed[4] * y + packed[5] * z + packed[10]) / pz + packed[15]
+    inside_x, inside_y = min(max(mean_x, 0.0), width), min(max(mean_y, 0.0), height)
+    return packed[25] * (inside_x - 0.5 * width) + packed[26] * (inside_y - 0.5 * height)
+
+
 @kernel
 def project(
     parameters: Any,
@@ -66,12 +89,14 @@ def project(
     fl_x, fl_y, cx, cy = packed[12], packed[13], packed[14], packed[15]
     time, dilation, near, width, height = packed[19], packed[20], packed[21], packed[22], packed[23]
     perspective = packed[24]
+    rolls = packed[25] != 0.0 or packed[26] != 0.0
     low_x, high_x = (-GUARD * width - cx) / fl_x, ((1 + GUARD) * width - cx) / fl_x
     low_y, high_y = (-GUARD * height - cy) / fl_y, ((1 + GUARD) * height - cy) / fl_y
     rotation = np.empty((3, 3))
     for i in range(low, high):
         rect[i, 0] = rect[i, 1] = rect[i, 2] = rect[i, 3] = 0
-        elapsed = time - parameters[i, 6]
+        delay = row_delay(parameters, i, packed) if rolls else 0.0
+        elapsed = time + delay - parameters[i, 6]
         scaled = elapsed * math.exp(-parameters[i, 7])
         opacity = math.exp(-0.5 * scaled * scaled) / (1.0 + math.exp(-parameters[i, 8]))
         # the tests are written so that NaN is not drawn
@@ -83,6 +108,11 @@ def project(
         px = packed[0] * x + packed[1] * y + packed[2] * z + packed[9]
         py = packed[3] * x + packed[4] * y + packed[5] * z + packed[10]
         pz = packed[6] * x + packed[7] * y + packed[8] * z + packed[11]
+        if rolls:
+            qx, qy, qz = px, py, pz
+            px += delay * (packed[28] * qz - packed[29] * qy + packed[30])
+            py += delay * (packed[29] * qx - packed[27] * qz + packed[31])
+            pz += delay * (packed[27] * qy - packed[28] * qx + packed[32])
         if not pz > near:
             continue
         inverse_z = perspective / pz + (1.0 - perspective)
@@ -151,6 +181,7 @@ def project(
         splats[i, 9] = half_y
         splats[i, 10] = half_x
         splats[i, 11] = pz
+        splats[i, 12] = delay
         rect[i, 0] = x0
         rect[i, 1] = x1
         rect[i, 2] = y0
@@ -182,6 +213,7 @@ def project_backward(
     """
     fl_x, fl_y, cx, cy = packed[12], packed[13], packed[14], packed[15]
     time, width, height = packed[19], packed[22], packed[23]
+    rolls = packed[25] != 0.0 or packed[26] != 0.0
     low_x, high_x = (-GUARD * width - cx) / fl_x, ((1 + GUARD) * width - cx) / fl_x
     low_y, high_y = (-GUARD * height - cy) / fl_y, ((1 + GUARD) * height - cy) / fl_y
     r = np.empty((3, 3))
@@ -199,13 +231,19 @@ def project_backward(
             for column in range(10):
                 total[column] += entry_gradients[entry, column]
         errors[k] = total[9]
-        elapsed = time - parameters[i, 6]
+        delay = splats[i, 12] if rolls else 0.0
+        elapsed = time + delay - parameters[i, 6]
         x = parameters[i, 0] + elapsed * parameters[i, 3]
         y = parameters[i, 1] + elapsed * parameters[i, 4]
         z = parameters[i, 2] + elapsed * parameters[i, 5]
         px = packed[0] * x + packed[1] * y + packed[2] * z + packed[9]
         py = packed[3] * x + packed[4] * y + packed[5] * z + packed[10]
         pz = packed[6] * x + packed[7] * y + packed[8] * z + packed[11]
+        if rolls:
+            qx, qy, qz = px, py, pz
+            px += delay * (packed[28] * qz - packed[29] * qy + packed[30])
+            py += delay * (packed[29] * qx - packed[27] * qz + packed[31])
+            pz += delay * (packed[27] * qy - packed[28] * qx + packed[32])
         inverse_z = 1.0 / pz
         slope_x = px * inverse_z
         slope_y = py * inverse_z
@@ -298,6 +336,11 @@ def project_backward(
         if low_y < slope_y < high_y:
             d_py -= j1 * inverse_z * d_j12
             d_pz += j1 * inverse_z * slope_y * d_j12
+        if rolls:
+            qx, qy, qz = d_px, d_py, d_pz
+            d_px += delay * (packed[29] * qy - packed[28] * qz)
+            d_py += delay * (packed[27] * qz - packed[29] * qx)
+            d_pz += delay * (packed[28] * qx - packed[27] * qy)
         d_x = packed[0] * d_px + packed[3] * d_py + packed[6] * d_pz
         d_y = packed[1] * d_px + packed[4] * d_py + packed[7] * d_pz
         d_z = packed[2] * d_px + packed[5] * d_py + packed[8] * d_pz

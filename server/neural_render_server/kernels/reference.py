@@ -54,11 +54,15 @@ def project(parameters: torch.Tensor, view: View, alpha_minimum: float = ALPHA_M
     fl_x, fl_y = packed[12:14]
     position, time, dilation, near = packed[16:19], packed[19], packed[20], packed[21]
 
-    elapsed = time - parameters[:, layout.TIME]
+    with torch.no_grad():
+        delay = _row_delay(parameters, packed)
+    elapsed = time + delay - parameters[:, layout.TIME]
     fade = -0.5 * (elapsed * torch.exp(-parameters[:, layout.EXTENT])) ** 2
     opacity = torch.sigmoid(parameters[:, layout.OPACITY]) * torch.exp(fade)
     center = parameters[:, layout.POSITION] + elapsed[:, None] * parameters[:, layout.VELOCITY]
     in_camera = center @ rotation.T + translation
+    turn, drift = packed[27:30].expand_as(in_camera), packed[30:33]
+    in_camera = in_camera + delay[:, None] * (torch.linalg.cross(turn, in_camera) + drift)
     depth = in_camera[:, 2]
     in_front = depth > near
     safe_depth = torch.where(in_front, depth, torch.ones_like(depth))
@@ -107,6 +111,19 @@ def project(parameters: torch.Tensor, view: View, alpha_minimum: float = ALPHA_M
         drawn &= ((mean + half_size > 0) & (mean - half_size < size)).all(1)
     color = color.clamp(min=0)
     return Splats(mean, conic, opacity, color, depth, half_size, drawn, depth_slope, depth_deviation)
+
+
+def _row_delay(parameters: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    """(N,) timesteps after the picture's time at which a rolling shutter sees each row."""
+    elapsed = packed[19] - parameters[:, layout.TIME]
+    center = parameters[:, layout.POSITION] + elapsed[:, None] * parameters[:, layout.VELOCITY]
+    in_camera = center @ packed[:9].reshape(3, 3).T + packed[9:12]
+    in_front = in_camera[:, 2] > packed[21]
+    depth = torch.where(in_front, in_camera[:, 2], 1.0)
+    mean = in_camera[:, :2] / depth[:, None] * packed[12:14] + packed[14:16]
+    size = packed[22:24]
+    inside = torch.minimum(mean.clamp(min=0), size)
+    return torch.where(in_front, ((inside - 0.5 * size) * packed[25:27]).sum(1), 0.0)
 
 
 def rasterize(

@@ -19,6 +19,7 @@ from ..captures.capture import PointCloud
 from ..captures.pixels import Pixels
 from ..crop import Crop
 from ..errors import OptionError
+from ..rolling_shutter import RollingShutter
 
 Tensors = dict[str, torch.Tensor]
 
@@ -31,7 +32,8 @@ class TrainingViews(Protocol):
 
     ``cameras`` are pinhole; ``camera_indices`` and ``timestep_indices`` are (V,) per view. ``times`` are the
     timesteps' seconds, ``view_times`` (V,) when each view was taken, which cameras that were started by hand
-    did a part of a timestep apart.
+    did a part of a timestep apart. ``shutters``, one a camera, tell of rolling shutters; None where every
+    picture was taken at once.
     """
 
     times: npt.NDArray[np.float64]
@@ -41,6 +43,7 @@ class TrainingViews(Protocol):
     has_alpha: bool
     points: PointCloud | None
     near_far: npt.NDArray[np.float64] | None
+    shutters: Sequence[RollingShutter] | None
 
     @property
     def cameras(self) -> Sequence[Camera]: ...

@@ -33,6 +33,11 @@ class Footage:
     photos: tuple[Path, ...] = ()
     recordings: tuple[Sequence, ...] = ()
 
+    @property
+    def is_moving_rig(self) -> bool:
+        """Whether several cameras were moved at the same time."""
+        return self.kind == "moving" and len(self.recordings) > 1
+
     def describe(self) -> str:
         """``29 photos``, ``1 moving video``, ``19 fixed cameras``."""
         if self.kind == "photos":

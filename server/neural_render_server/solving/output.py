@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cameras import Camera, FloatArray
+from ..captures.film import FOLDER_FPS
 from ..captures.similarity import moved_camera, moved_points
+from ..captures.timestamps import FILE as TIMESTAMPS_FILE
 from ..errors import SolveError
 from ..files import write_bytes, write_json
 from .footage import Footage
@@ -19,9 +21,6 @@ from .model import SolvedModel
 from .pictures import Pictures
 
 POINTS_FILE = "points.ply"
-
-# Folders of frames do not say their rate; readers of such folders assume the same.
-FOLDER_FPS = 30.0
 
 
 def write_capture(
@@ -48,11 +47,13 @@ def write_capture(
         rate = recording.fps or FOLDER_FPS
         if footage.kind == "moving":
             entry = _entry(camera, (pictures.folder / item.name).relative_to(out).as_posix())
-            if len(footage.recordings) > 1:
-                entry["time"], fps = item.frame / rate, rate
+            if footage.is_moving_rig:
+                entry["time"], fps = item.moment, max(fps or 0.0, rate)
+                if item.time_shift:
+                    entry["time_shift"] = item.time_shift
             frames.append({**entry, "name": Path(item.name).stem})
             continue
-        fps = rate
+        fps = max(fps or 0.0, rate)
         if not recording.images:
             path = bring(recording.path, out / "videos", out)
             frames.append({**_entry(camera, path), "name": recording.name, "time": 0.0})
@@ -60,6 +61,10 @@ def write_capture(
         for frame, image in enumerate(recording.images):
             path = bring(image, out / "images" / recording.name, out)
             frames.append({**_entry(camera, path), "name": recording.name, "time": frame / rate})
+    if footage.kind == "fixed":
+        stated = footage.recordings[0].path.parent / TIMESTAMPS_FILE
+        if stated.is_file():
+            bring(stated, out, out)
     write_ply(out / POINTS_FILE, moved_points(model.positions, matrix), model.colors)
     write_json(
         out / "transforms.json",

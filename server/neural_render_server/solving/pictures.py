@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..captures.film import clocks_of
 from ..captures.image import is_deep_image, read_image
-from ..captures.pixels import as_bytes
+from ..captures.pixels import Pixels, as_bytes, as_float
 from ..captures.sequences import Sequence
+from ..captures.timeline import moments_of, place
+from ..captures.transfer import linear_to_srgb, srgb_to_linear
 from ..captures.video import VideoReader
 from ..errors import SolveError
 from .footage import Footage
@@ -29,16 +32,23 @@ STILL_FRAMES = 9
 JUDGED = 12
 
 
+# The part of a high-dynamic-range photo that may be clipped in the picture it is solved from.
+BRIGHTEST = 0.01
+
+
 @dataclass(frozen=True)
 class Picture:
     """``name`` is relative to the folder of all pictures; ``frame`` counts in the recording from 0.
 
-    ``source`` is the number of its photo or recording in the footage.
+    ``source`` is the number of its photo or recording in the footage. ``moment`` are the seconds of the
+    moment of all recordings that a frame belongs to, ``time_shift`` those after it at which it was taken.
     """
 
     name: str
     source: int
     frame: int = 0
+    moment: float = 0.0
+    time_shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ class Pictures:
     def to_json(self) -> dict[str, Any]:
         return {
             "folder": str(self.folder),
-            "items": [[item.name, item.source, item.frame] for item in self.items],
+            "items": [list(astuple(item)) for item in self.items],
             "masks": None if self.masks is None else str(self.masks),
             "dropped": self.dropped,
         }
@@ -84,43 +94,89 @@ def photo_pictures(footage: Footage, folder: Path, tell: Tell) -> Pictures:
     items = []
     for index, photo in enumerate(photos):
         name = f"{photo.name}.png"
-        write_png(folder / name, as_bytes(read_image(photo)[..., :3]))
+        write_png(folder / name, exposed(read_image(photo)[..., :3]))
         items.append(Picture(name, index))
         tell((index + 1) / len(photos))
     return Pictures(folder, tuple(items))
 
 
-def moving_pictures(footage: Footage, folder: Path, count: int, tell: Tell) -> Pictures:
+def exposed(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) in 8 bits; what is deeper in such an exposure that only the brightest ``BRIGHTEST`` clips.
+
+    Scene-linear pictures may have any exposure, and what is clipped or dark has no features.
+    """
+    if pixels.dtype == np.uint8:
+        return as_bytes(pixels)
+    linear = srgb_to_linear(as_float(pixels))
+    white = float(np.quantile(linear.max(axis=-1), 1.0 - BRIGHTEST))
+    encoded = linear_to_srgb(linear / np.float32(max(white, 1e-6)))
+    return np.asarray(np.rint(np.clip(encoded, 0.0, 1.0) * 255.0), dtype=np.uint8)
+
+
+def moving_pictures(
+    footage: Footage, folder: Path, count: int, offsets: Mapping[str, float], tell: Tell
+) -> Pictures:
     """About ``count`` sharp, evenly spaced frames of each moving video, written as PNG below ``folder``.
 
-    Several videos give the same frames, chosen by their mean sharpness, so that each is a moment of all.
+    Several videos give frames of the same moments, chosen by their mean sharpness. ``offsets`` are the
+    seconds to add to recordings' clocks, by name.
 
     Raises:
         CaptureError: a video cannot be read.
+        SolveError: the recordings share no moment.
     """
     recordings = footage.recordings
-    frames = min(recording.frames for recording in recordings)
-    parts = min(count, frames)
-    judged = np.unique(np.linspace(0, frames - 1, min(frames, parts * JUDGED)).round().astype(int))
+    moments = _common_moments(footage, offsets)
+    parts = min(count, len(moments))
+    judged = np.unique(
+        np.linspace(0, len(moments) - 1, min(len(moments), parts * JUDGED)).round().astype(int)
+    )
     measures = np.zeros((len(recordings), len(judged)))
     steps = len(recordings) * (len(judged) + parts)
     done = 0
     for row, recording in enumerate(recordings):
-        for column, pixels in enumerate(read_frames(recording, judged.tolist())):
+        frames = [moments[moment][row][0] for moment in judged]
+        for column, pixels in enumerate(read_frames(recording, frames)):
             measures[row, column] = sharpness(pixels)
             done += 1
             tell(done / steps)
     mean = (measures / measures.mean(axis=1, keepdims=True).clip(min=1e-12)).mean(axis=0)
-    chosen = [int(judged[index]) for index in choose_sharp(mean, parts)]
+    chosen = [moments[judged[index]] for index in choose_sharp(mean, parts)]
     items = []
     for number, recording in enumerate(recordings):
-        for frame, pixels in zip(chosen, read_frames(recording, chosen), strict=True):
+        own = [moment[number] for moment in chosen]
+        for (frame, moment, shift), pixels in zip(
+            own, read_frames(recording, [frame for frame, _, _ in own]), strict=True
+        ):
             name = f"{recording.name}/{recording.name}_{frame:06d}.png"
             write_png(folder / name, pixels)
-            items.append(Picture(name, number, frame))
+            items.append(Picture(name, number, frame, moment, shift))
             done += 1
             tell(done / steps)
     return Pictures(folder, tuple(items), dropped=(parts - len(chosen)) * len(recordings))
+
+
+def _common_moments(footage: Footage, offsets: Mapping[str, float]) -> list[list[tuple[int, float, float]]]:
+    """For each moment that all film, each recording's frame, the moment, and how much later it was taken."""
+    recordings = footage.recordings
+    clocks = clocks_of(recordings[0].path.parent, recordings).clocks
+    times = [
+        clock.times + offsets.get(recording.name, 0.0)
+        for clock, recording in zip(clocks, recordings, strict=True)
+    ]
+    moments = moments_of(times)
+    found: list[list[tuple[int, float, float]]] = [[] for _ in moments]
+    for clock, own in zip(clocks, times, strict=True):
+        for frame, time, timestep in zip(clock.frames, own, place(own, moments), strict=True):
+            if timestep >= 0:
+                moment = float(moments[timestep])
+                found[timestep].append((int(frame), moment - float(moments[0]), float(time) - moment))
+    common = [frames for frames in found if len(frames) == len(recordings)]
+    if not common:
+        raise SolveError(
+            f"{footage.path}: the recordings share no moment; check the offsets, or solve them separately"
+        )
+    return common
 
 
 def fixed_pictures(footage: Footage, folder: Path, tell: Tell) -> Pictures:

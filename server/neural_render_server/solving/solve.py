@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..cameras import Camera
 from ..captures.amendments import Amendments, read_amendments, write_amendments
 from ..captures.checks import read_json_object
 from ..captures.detect import open_capture
@@ -20,11 +21,12 @@ from .colmap_process import run_stage
 from .footage import Footage, find_footage
 from .model import SolvedModel, read_models, shared_matches
 from .options import SolveOptions
+from .orientation import quarter_turns, upright
 from .output import write_capture
 from .pictures import Pictures, fixed_pictures, moving_pictures, photo_pictures
 from .report import SolveReport, make_report
 from .stages import FOLDER, Stages
-from .synchronise import synchronise_capture
+from .synchronise import Recording, synchronise_capture, synchronise_recordings
 from .world import guess_world
 
 # All pairs are matched up to so many pictures; beyond, those near each other in order. The frames of a
@@ -60,15 +62,15 @@ def solve(options: SolveOptions, on_event: OnEvent, control: Control) -> dict[st
     pictures = work.pictures(footage)
     models, report = work.model(footage, pictures)
     work.stage("writing", "Writing the capture")
-    guess = guess_world([picture.camera for picture in models[0].pictures], models[0].positions)
+    guess = guess_world(_shown(footage, pictures, models[0]), models[0].positions)
     write_capture(out, footage, pictures, models[0], guess.matrix)
     result = {"footage": footage.describe(), **report.to_json(), "world": guess.to_json()}
-    before = read_amendments(out)
-    if before.alignment is not None:
-        dropped = "The alignment set before is dropped, as the cameras were solved anew; align again."
-        report = replace(report, warnings=(*report.warnings, dropped))
-    write_amendments(out, Amendments(solve=result))
-    if options.synchronise != "none":
+    kept, dropped = kept_amendments(read_amendments(out), footage, work.clocks is not None)
+    report = replace(report, warnings=(*report.warnings, *work.warnings, *dropped))
+    write_amendments(out, replace(kept, solve=result, synchronisation=work.clocks or kept.synchronisation))
+    if work.clocks is not None:
+        result["synchronisation"] = work.clocks
+    elif options.synchronise != "none" and not footage.is_moving_rig:
         try:  # the poses are found; they are kept whether the clocks can be or not
             synchronised = synchronise_capture(out, options.synchronise, work.last_part, control)
             result["synchronisation"] = synchronised
@@ -86,6 +88,34 @@ def solve(options: SolveOptions, on_event: OnEvent, control: Control) -> dict[st
         "warnings": list(report.warnings),
         "seconds": time.monotonic() - started,
     }
+
+
+def kept_amendments(before: Amendments, footage: Footage, has_clocks: bool) -> tuple[Amendments, list[str]]:
+    """What was set beside a capture and still holds when its cameras are solved anew, and what is dropped.
+
+    Clocks and readouts are the recordings' own and stay; ``has_clocks`` says that the clocks were found anew.
+    """
+    names = {recording.name for recording in footage.recordings}
+    dropped = []
+    if before.alignment is not None:
+        dropped.append("The alignment set before is dropped, as the cameras were solved anew; align again.")
+    offsets = {name: value for name, value in before.time_offsets.items() if name in names and not has_clocks}
+    readouts = {name: value for name, value in before.readouts.items() if name in names}
+    gone = sorted((set(before.time_offsets) - set(offsets)) | (set(before.readouts) - set(readouts)))
+    if gone:
+        why = "the clocks were found anew" if has_clocks else "these recordings are no longer there"
+        dropped.append(f"What was set of the time of {', '.join(gone)} is dropped, as {why}.")
+    synchronisation = before.synchronisation if offsets else None
+    kept = Amendments(None, offsets, synchronisation, fps=before.fps, readouts=readouts)
+    return kept, dropped
+
+
+def _shown(footage: Footage, pictures: Pictures, model: SolvedModel) -> list[Camera]:
+    """The solved cameras as their pictures are shown, from which up is told."""
+    if footage.kind != "photos":
+        return [picture.camera for picture in model.pictures]
+    photos = {item.name: footage.photos[item.source] for item in pictures.items}
+    return [upright(picture.camera, quarter_turns(photos[picture.name])) for picture in model.pictures]
 
 
 def check_out(out: Path) -> None:
@@ -116,6 +146,9 @@ class _Work:
     def __post_init__(self) -> None:
         self._stages = Stages(self.out)
         self._stage, self._message, self._started = "pictures", "", time.monotonic()
+        # Of moving cameras, whose frames are chosen by them.
+        self.clocks: dict[str, Any] | None = None
+        self.warnings: list[str] = []
 
     def stage(self, name: str, message: str) -> None:
         self._stage, self._message, self._started = name, message, time.monotonic()
@@ -149,13 +182,16 @@ class _Work:
     def pictures(self, footage: Footage) -> Pictures:
         options = self.options
         kept = self._stages.folder / "pictures.json"
+        if footage.is_moving_rig and options.synchronise != "none":
+            self._find_clocks(footage)
         if footage.kind != "photos":
             self.stage("pictures", "Choosing sharp frames")
         if self._stages.begin("pictures", [_signature(footage), footage.kind, options.frames]):
             if footage.kind == "moving":
                 folder = self.out / "images"
                 shutil.rmtree(folder, ignore_errors=True)
-                pictures = moving_pictures(footage, folder, options.frames, self.tell)
+                offsets = {} if self.clocks is None else self.clocks["offsets"]
+                pictures = moving_pictures(footage, folder, options.frames, offsets, self.tell)
             elif footage.kind == "photos":
                 pictures = photo_pictures(footage, self._stages.folder / "photos", self.tell)
             else:
@@ -163,6 +199,25 @@ class _Work:
             write_json(kept, pictures.to_json())
             self._stages.finish("pictures")
         return Pictures.from_json(read_json_object(kept))
+
+    def _find_clocks(self, footage: Footage) -> None:
+        self.stage("pictures", f"Synchronising by {self.options.synchronise}")
+        kept = self._stages.folder / "clocks.json"
+        if self._stages.begin("clocks", [_signature(footage), self.options.synchronise]):
+            recordings = [Recording(sequence.name, sequence) for sequence in footage.recordings]
+            by, found = self.options.synchronise, {}
+            try:  # the poses can be found whether the clocks can be or not
+                found = synchronise_recordings(footage.path, recordings, by, self.tell, moving=True)
+            except SolveError as error:
+                found = {"failed": f"The cameras are not synchronised: {error}."}
+            write_json(kept, found)
+            self._stages.finish("clocks")
+        found = read_json_object(kept)
+        if "failed" in found:
+            self.warnings.append(found["failed"])
+        else:
+            self.clocks = found
+            self.warnings += found["warnings"]
 
     def model(self, footage: Footage, pictures: Pictures) -> tuple[list[SolvedModel], SolveReport]:
         """Features, matches and poses; the best model comes first.

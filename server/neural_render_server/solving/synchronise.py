@@ -49,25 +49,52 @@ class Recording:
 def synchronise_capture(path: Path, by: str, on_event: OnEvent, control: Control) -> dict[str, Any]:
     """Find the cameras' time offsets and keep them in the capture's ``capture.json``.
 
-    Returns ``{by, offsets: {camera: seconds}, residuals: {camera: seconds or null}, fps, warnings}``.
+    Returns as ``synchronise_recordings``.
 
     Raises:
         SolveError: the recordings do not say how far apart they are.
         CaptureError, SceneError: the capture cannot be read or written.
         Cancelled: the user cancelled; nothing is changed.
     """
-    if by not in WAYS or by == "hand":
-        raise OptionError(f"there is no way to synchronise called {by!r}; there are {', '.join(WAYS[:-1])}")
     capture = read_capture(path)
-    recordings = film_recordings(capture)
 
     def tell(part: float) -> None:
         control.check()
         message = f"Synchronising by {by}, {part:.0%}"
         on_event(Event("progress", {"fraction": part, "time_left": None, "message": message}))
 
+    result = synchronise_recordings(path, film_recordings(capture), by, tell)
+    keep_offsets(path, capture, result)
+    return result
+
+
+def synchronise_recordings(
+    path: Path, recordings: list[Recording], by: str, tell: Callable[[float], None], moving: bool = False
+) -> dict[str, Any]:
+    """The offsets of the recordings of footage or a capture at ``path``; ``tell`` gets the part done.
+
+    What cameras that are ``moving`` see changes with them, so that only their timecode, sound, or a flash say
+    when they were started. Returns ``{by, offsets: {camera: seconds}, residuals: {camera: seconds or null},
+    fps, warnings}``.
+
+    Raises:
+        SolveError: the recordings do not say how far apart they are.
+        OptionError: there is no such way.
+    """
+    if by not in WAYS or by == "hand":
+        raise OptionError(f"there is no way to synchronise called {by!r}; there are {', '.join(WAYS[:-1])}")
+    if moving and by == "picture":
+        raise SolveError(
+            f"{path}: the pictures of cameras that move change with them and say nothing of the time; "
+            "synchronise by audio, timecode, a flash, or by hand"
+        )
+    for recording in recordings:
+        if not recording.fps > 0:
+            raise SolveError(
+                f"{recording.sequence.path}: does not say its frame rate; convert it to H.264 MP4"
+            )
     tell(0.0)
-    delays = _DELAYS[by](recordings, tell)
+    delays = flash_delays(recordings, tell) if moving and by == "flash" else _DELAYS[by](recordings, tell)
     names = [recording.name for recording in recordings]
     clocks = settle(len(recordings), delays)
     if not np.isfinite(clocks.residuals).any():
@@ -75,7 +102,7 @@ def synchronise_capture(path: Path, by: str, on_event: OnEvent, control: Control
             f"{path}: the recordings have nothing in common by {by}; synchronise another way, or by hand"
         )
     fps = max(recording.fps for recording in recordings)
-    result = {
+    return {
         "by": by,
         "offsets": dict(zip(names, clocks.offsets.tolist(), strict=True)),
         "residuals": {
@@ -85,8 +112,6 @@ def synchronise_capture(path: Path, by: str, on_event: OnEvent, control: Control
         "fps": fps,
         "warnings": _warnings(names, clocks, by, fps),
     }
-    keep_offsets(path, capture, result)
-    return result
 
 
 def set_offsets(path: Path, offsets: dict[str, float]) -> dict[str, Any]:
@@ -129,15 +154,7 @@ def film_recordings(capture: Capture) -> list[Recording]:
             f"{capture.path}: {', '.join(without[:3])} has no video, and only videos are synchronised; "
             "give its offset by hand"
         )
-    recordings = [
-        Recording(capture.cameras[index].name, video_sequence(videos[index])) for index in sorted(videos)
-    ]
-    for recording in recordings:
-        if not recording.fps > 0:
-            raise SolveError(
-                f"{recording.sequence.path}: does not say its frame rate; convert it to H.264 MP4"
-            )
-    return recordings
+    return [Recording(capture.cameras[index].name, video_sequence(videos[index])) for index in sorted(videos)]
 
 
 def by_timecode(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
@@ -163,11 +180,20 @@ def by_audio(recordings: list[Recording], tell: Callable[[float], None]) -> Dela
 def by_flash(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
     """By the moment of a flash where most cameras see one, else by light that changes or flickers."""
     changes = _all_changes(recordings, tell)
+    return _flashes(changes) or _alike(changes, light_delay)
+
+
+def flash_delays(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
+    """By the moment of a flash alone; no delays where most cameras see none."""
+    return _flashes(_all_changes(recordings, tell))
+
+
+def _flashes(changes: list[Changes]) -> Delays:
     flashes = [flash_time(own) for own in changes]
     seen = [(index, flash) for index, flash in enumerate(flashes) if flash is not None]
-    if 2 * len(seen) > len(recordings):
-        return {(a, b): (first - second, 1.0) for (a, first), (b, second) in combinations(seen, 2)}
-    return _alike(changes, light_delay)
+    if 2 * len(seen) <= len(changes):
+        return {}
+    return {(a, b): (first - second, 1.0) for (a, first), (b, second) in combinations(seen, 2)}
 
 
 def by_picture(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:

@@ -35,7 +35,7 @@ class CorrectedViews:
         self.colors = [CameraColor() for _ in frames.cameras]
         self.times, self.points, self.near_far = frames.times, frames.points, frames.near_far
         self.camera_indices, self.timestep_indices = frames.camera_indices, frames.timestep_indices
-        self.view_times = frames.view_times
+        self.view_times, self.shutters = frames.view_times, frames.shutters
         self.has_alpha = frames.has_alpha
         self._cache: OrderedDict[int, Pixels] = OrderedDict()
 

@@ -16,11 +16,14 @@ from neural_render_server.kernels.backend import LossWeights, RowGradients
 from neural_render_server.kernels.cpu import CpuBackend
 from neural_render_server.kernels.reference import ReferenceBackend
 from neural_render_server.kernels.warm_up import warm_up
+from neural_render_server.rolling_shutter import RollingShutter
 
 Gaussians = Callable[..., torch.Tensor]
 Cameras = Callable[..., Camera]
 
 NEAR = 0.05
+# A readout of half a timestep, downwards and a little aside, of a camera that pans and walks.
+ROLLING = RollingShutter(across=0.1, down=0.5, turn=(0.05, 0.1, -0.02), drift=(0.1, -0.05, 0.2))
 BACKGROUND = torch.tensor([0.2, 0.3, 0.4])
 
 
@@ -33,15 +36,16 @@ def scattered(rows: RowGradients, count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("cut_offs", [True, False])
 @pytest.mark.parametrize("some_tiles", [True, False])
+@pytest.mark.parametrize("shutter", [None, ROLLING])
 def test_numba_equals_the_reference(
-    gaussians: Gaussians, camera: Cameras, cut_offs: bool, some_tiles: bool
+    gaussians: Gaussians, camera: Cameras, cut_offs: bool, some_tiles: bool, shutter: RollingShutter | None
 ) -> None:
     rows = gaussians(300)
     tiles, used = None, torch.from_numpy(np.random.default_rng(1).random((50, 70)) < 0.9)
     if some_tiles:
         tiles = np.random.default_rng(2).random((4, 5)) < 0.5
         used &= torch.from_numpy(np.kron(tiles, np.ones((16, 16), bool))[:50, :70])
-    view = layout.make_view(camera(4.0), 0.7, NEAR, tiles=tiles)
+    view = layout.make_view(camera(4.0), 0.7, NEAR, tiles=tiles, shutter=shutter)
     alpha_minimum = layout.ALPHA_MINIMUM if cut_offs else 0.0
     fast = CpuBackend(alpha_minimum, layout.TRANSMITTANCE_MINIMUM if cut_offs else 0.0)
     slow = ReferenceBackend(alpha_minimum)

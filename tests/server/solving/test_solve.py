@@ -8,16 +8,19 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from solved_poses import errors_against_truth, run
 from textured_room import FOCAL, room_picture, room_rig
 from tiny_capture import FPS, write_video
 
-from neural_render_server.captures.amendments import align, read_amendments
-from neural_render_server.captures.detect import open_capture
+from neural_render_server.captures.amendments import align, read_amendments, set_readouts
+from neural_render_server.captures.detect import open_capture, read_capture
 from neural_render_server.captures.image import read_image
+from neural_render_server.captures.readout import Readout
 from neural_render_server.errors import Cancelled, OptionError, SolveError
 from neural_render_server.progress import Control, Event
 from neural_render_server.solving.options import SolveOptions, default_out
 from neural_render_server.solving.solve import solve
+from neural_render_server.solving.synchronise import set_offsets
 
 CAMERAS, FRAMES = 6, 5
 
@@ -33,34 +36,11 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(footage: Path, out: Path, **more: Any) -> tuple[dict[str, Any], list[Event]]:
-    events: list[Event] = []
-    options = SolveOptions.from_json({"footage": str(footage), "out": str(out), "features": 1500, **more})
-    return solve(options, events.append, Control()), events
-
-
 @pytest.fixture(scope="module")
 def solved(footage: Path) -> tuple[Path, dict[str, Any], list[Event]]:
     out = default_out(footage)
     result, events = run(footage, out)
     return out, result, events
-
-
-def errors_against_truth(solved: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Largest rotation (degrees) and position error (of the rig's size) after similarity alignment.
-
-    Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991.
-    """
-    a, b = solved[:, :3, 3], truth[:, :3, 3]
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    u, s, vt = np.linalg.svd(b.T @ a)
-    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    turn, scale = u @ flip @ vt, (s * np.diag(flip)).sum() / (a**2).sum()
-    away = np.linalg.norm(scale * a @ turn.T - b, axis=1).max()
-    cosines = [
-        (np.trace((turn @ x[:3, :3]).T @ y[:3, :3]) - 1) / 2 for x, y in zip(solved, truth, strict=True)
-    ]
-    return float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).max()), float(away / np.ptp(b, axis=0).max())
 
 
 def test_a_rig_is_solved_to_the_poses_it_was_drawn_with(
@@ -104,10 +84,16 @@ def test_progress_tells_the_stage_and_a_second_solve_keeps_the_stages(
     database = out / "solve" / "database.db"
     before = database.stat().st_mtime_ns
     align(out, np.diag([2.0, 2.0, 2.0, 1.0]))
+    set_offsets(out, {"cam1": 0.02})
+    set_readouts(read_capture(out), {"cam2": Readout(0.016)})
     again, _ = run(footage, out, synchronise="audio")
     assert any("not synchronised" in warning and "no sound" in warning for warning in again["warnings"])
     assert any("alignment" in warning for warning in again["warnings"])
-    assert read_amendments(out).alignment is None
+    kept = read_amendments(out)
+    assert kept.alignment is None
+    # What belongs to the recordings and not to the poses stays.
+    assert kept.time_offsets["cam1"] == 0.02 and kept.readouts == {"cam2": Readout(0.016)}
+    assert not any("time of" in warning for warning in again["warnings"])
     assert database.stat().st_mtime_ns == before
     assert again["reprojection_error"] == result["reprojection_error"]
 

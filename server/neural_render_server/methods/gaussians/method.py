@@ -148,7 +148,10 @@ class GaussiansMethod(Method):
         pixels_truth = truth.over(background.cpu().numpy())
 
         time = model.timestep(float(views.view_times[index]))
-        view = layout.make_view(camera, time, model.near, tiles=tiles)
+        shutter = None if views.shutters is None else views.shutters[camera_index]
+        if shutter is not None:
+            shutter = shutter.in_units_of(model.time_unit)
+        view = layout.make_view(camera, time, model.near, tiles=tiles, shutter=shutter)
         backend = self._backend
         rendering = backend.render(model.alive, view)
         loss = backend.loss(

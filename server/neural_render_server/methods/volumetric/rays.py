@@ -107,18 +107,48 @@ class RayGatherer:
             axis=-1,
         )
         poses = self._poses[cameras]
+        times = self._views.view_times[pixels.views]
+        origins = poses[:, :, 3]
+        if self._views.shutters is not None:
+            delays, starts, in_camera = self._rolled(pixels, cameras, in_camera)
+            times = times + delays
+            origins = origins + np.einsum("nij,nj->ni", poses[:, :, :3], starts)
         directions = np.einsum("nij,nj->ni", poses[:, :, :3], in_camera)
         return RayBatch(
-            rays_o=self._tensor(poses[:, :, 3]),
+            rays_o=self._tensor(origins),
             rays_d=self._tensor(directions),
             radii=self._tensor(self._radii[cameras]),
             colors=self._tensor(colors),
             alphas=self._tensor(alphas),
             backgrounds=self._tensor(backgrounds),
-            times=self._tensor(self._views.view_times[pixels.views]),
+            times=self._tensor(times),
             timesteps=torch.from_numpy(timesteps).to(self._device),
             cameras=torch.from_numpy(cameras).to(self._device),
         )
+
+    def _rolled(
+        self, pixels: Pixels, cameras: IntArray, directions: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """What rolling shutters make of rays: delays (N,) in seconds, and origins and directions (N, 3).
+
+        Both are in the axes of the cameras at their pictures' times.
+        """
+        delays, origins, turned = (
+            np.zeros(len(pixels), np.float32),
+            np.zeros_like(directions),
+            directions.copy(),
+        )
+        assert self._views.shutters is not None
+        for camera in np.unique(cameras):
+            shutter, own = self._views.shutters[camera], np.flatnonzero(cameras == camera)
+            size = self._views.cameras[camera].width, self._views.cameras[camera].height
+            x, y = (places[own] + np.float32(0.5) for places in (pixels.columns, pixels.rows))
+            delays[own] = shutter.delays(x, y, *size)
+            # The camera moves against the world; from OpenCV's axes to OpenGL's, y and z change their signs.
+            flip, passed = np.array([1.0, -1.0, -1.0]), -delays[own, None]
+            origins[own] = passed * (flip * shutter.drift)
+            turned[own] += passed * np.cross(flip * shutter.turn, directions[own])
+        return delays, origins, turned
 
     def _colors(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """(N, 4) straight colour, clipped at white, and alpha in [0, 1]."""
