@@ -37,6 +37,7 @@ class OrbitViews:
     has_alpha = True
     points = None
     near_far = None
+    shutters = None
 
     def __init__(self, count: int = 20, size: int = 100) -> None:
         self.camera_indices = np.arange(count)
