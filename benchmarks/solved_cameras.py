@@ -2,6 +2,7 @@
 
 python -m benchmarks.solved_cameras poses SOLVED TRUTH     two captures of the same pictures
 python -m benchmarks.solved_cameras clocks STAGE           a film, started apart by known times
+python -m benchmarks.solved_cameras pairs STAGE            ten pairs of its cameras, 2.5 frames apart
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import numpy.typing as npt
 from neural_render_server.cameras import Camera
 from neural_render_server.captures.capture import Capture, VideoSource
 from neural_render_server.captures.detect import read_capture
+from neural_render_server.captures.overlap import scene_bounds
 from neural_render_server.captures.video import VideoReader
 from neural_render_server.progress import Control
-from neural_render_server.solving.synchronise import synchronise_capture
+from neural_render_server.solving.synchronise import by_points, film_recordings, synchronise_capture
 
 # Every second frame of STAGE (24 a second) makes a film of 12 a second, in which one frame is half a frame.
 STRIDE, FRAMES = 2, 18
@@ -59,15 +61,39 @@ def compare_clocks(stage: Path) -> None:
     capture = read_capture(stage)
     late = np.random.default_rng(0).integers(0, 8, len(capture.cameras))
     with tempfile.TemporaryDirectory() as folder:
-        frames = []
-        for index, camera in enumerate(capture.cameras):
-            source = next(view.source for view in capture.views if view.camera == index)
-            assert isinstance(source, VideoSource)
-            _write_part(source.path, Path(folder, f"{camera.name}.mp4"), int(late[index]))
-            frames.append({**camera.to_json(), "file_path": f"{camera.name}.mp4"})
-        Path(folder, "transforms.json").write_text(json.dumps({"frames": frames}))
+        _write_film(capture, Path(folder), dict(enumerate(late.tolist())))
         for by in ("picture", "flash"):
             _report(synchronise_capture(Path(folder), by, lambda event: None, Control()), late / STRIDE)
+
+
+def compare_pairs(stage: Path) -> None:
+    """The delays that ten pairs of cameras find by picture, of which the second starts 2.5 frames later."""
+    capture = read_capture(stage)
+    with tempfile.TemporaryDirectory() as folder:
+        _write_film(capture, Path(folder), {index: 5 * (index % 2) for index in range(len(capture.cameras))})
+        film = read_capture(Path(folder))
+        bounds = scene_bounds(film)
+        assert bounds is not None
+        recordings = film_recordings(film)
+        delays = by_points(recordings, bounds, lambda part: None)
+    pairs = [pair for pair in sorted(delays) if (pair[0] + pair[1]) % 2][:10]
+    found = [delays[pair][0] * recordings[0].fps * (-1) ** (pair[0] % 2) for pair in pairs]
+    for (a, b), frames in zip(pairs, found, strict=True):
+        print(f"{recordings[a].name}, {recordings[b].name}: {frames:.3f} frames", flush=True)
+    errors = np.abs(np.array(found) - 2.5)
+    print(f"mean error {errors.mean():.3f} frames, largest {errors.max():.3f}")
+
+
+def _write_film(capture: Capture, folder: Path, late: dict[int, int]) -> None:
+    """Some cameras' films in ``folder``, each from a frame of its own on."""
+    frames = []
+    for index, first in late.items():
+        camera = capture.cameras[index]
+        source = next(view.source for view in capture.views if view.camera == index)
+        assert isinstance(source, VideoSource)
+        _write_part(source.path, folder / f"{camera.name}.mp4", first)
+        frames.append({**camera.to_json(), "file_path": f"{camera.name}.mp4"})
+    (folder / "transforms.json").write_text(json.dumps({"frames": frames}))
 
 
 def _report(result: dict[str, Any], true: npt.NDArray[np.float64]) -> None:
@@ -97,11 +123,14 @@ def main() -> None:
     poses.add_argument("solved", type=Path)
     poses.add_argument("truth", type=Path)
     kinds.add_parser("clocks").add_argument("stage", type=Path)
+    kinds.add_parser("pairs").add_argument("stage", type=Path)
     arguments = parser.parse_args()
     if arguments.kind == "poses":
         compare_poses(arguments.solved, arguments.truth)
-    else:
+    elif arguments.kind == "clocks":
         compare_clocks(arguments.stage)
+    else:
+        compare_pairs(arguments.stage)
 
 
 if __name__ == "__main__":

@@ -32,10 +32,10 @@ def settle(count: int, delays: Mapping[tuple[int, int], tuple[float, float]]) ->
     ``delays[a, b]`` are the seconds by which camera ``b`` was started after ``a``, and the weight of it.
     Cameras that no pairs tie to the first group keep 0 and a NaN residual.
     """
-    tied = _tied(count, delays)
+    members = tied(count, delays)
     rows, values, weights = [], [], []
     for (a, b), (delay, likeness) in delays.items():
-        if a in tied and b in tied:
+        if a in members and b in members:
             row = np.zeros(count)
             row[a], row[b] = -1.0, 1.0
             rows.append(row)
@@ -50,16 +50,15 @@ def settle(count: int, delays: Mapping[tuple[int, int], tuple[float, float]]) ->
         offsets = np.linalg.lstsq(system * root[:, None], wanted * root, rcond=None)[0]
         off = system @ offsets - wanted
     residuals = np.full(count, np.nan)
-    members = sorted(tied)
-    for camera in members:
+    for camera in sorted(members):
         own = system[:, camera] != 0
         residuals[camera] = np.median(np.abs(off[own]))
-    offsets[members] -= offsets[members].min()
-    offsets[[camera for camera in range(count) if camera not in tied]] = 0.0
+    offsets[sorted(members)] -= offsets[sorted(members)].min()
+    offsets[[camera for camera in range(count) if camera not in members]] = 0.0
     return Clocks(offsets, residuals)
 
 
-def _tied(count: int, delays: Mapping[tuple[int, int], object]) -> set[int]:
+def tied(count: int, delays: Mapping[tuple[int, int], object]) -> set[int]:
     """The largest group of cameras that pairs tie together; the first such."""
     groups: list[set[int]] = [{camera} for camera in range(count)]
     for a, b in delays:

@@ -10,15 +10,18 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from ..cameras import Camera, FloatArray
 from ..captures.amendments import read_amendments, shifted, write_amendments
 from ..captures.capture import Capture, VideoSource
 from ..captures.detect import read_capture
+from ..captures.overlap import scene_bounds
 from ..captures.sequences import Sequence, video_sequence
 from ..errors import OptionError, SolveError
 from ..progress import Control, Event, OnEvent
 from .audio import LEAST_PEAK, read_sound, sound_delay
 from .brightness import Changes, flash_time, light_delay, measure, picture_delay
-from .clocks import Clocks, settle
+from .clocks import Clocks, settle, tied
+from .common_points import MOST_FRAMES, common_delays, small_film
 from .pictures import read_frames
 from .timecode import read_timecode
 
@@ -31,15 +34,19 @@ LEAST_LIKENESS = 0.3
 # A residual above this part of a frame is told: motion would show it.
 LARGE_RESIDUAL = 0.25
 
+# Corners of the scene.
+Bounds = tuple[FloatArray, FloatArray]
+
 Delays = dict[tuple[int, int], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A camera of a capture and its video."""
+    """A camera's video; ``camera`` where its pose is known."""
 
     name: str
     sequence: Sequence
+    camera: Camera | None = None
 
     @property
     def fps(self) -> float:
@@ -63,15 +70,22 @@ def synchronise_capture(path: Path, by: str, on_event: OnEvent, control: Control
         message = f"Synchronising by {by}, {part:.0%}"
         on_event(Event("progress", {"fraction": part, "time_left": None, "message": message}))
 
-    result = synchronise_recordings(path, film_recordings(capture), by, tell)
+    result = synchronise_recordings(path, film_recordings(capture), by, tell, bounds=scene_bounds(capture))
     keep_offsets(path, capture, result)
     return result
 
 
 def synchronise_recordings(
-    path: Path, recordings: list[Recording], by: str, tell: Callable[[float], None], moving: bool = False
+    path: Path,
+    recordings: list[Recording],
+    by: str,
+    tell: Callable[[float], None],
+    moving: bool = False,
+    bounds: Bounds | None = None,
 ) -> dict[str, Any]:
     """The offsets of the recordings of footage or a capture at ``path``; ``tell`` gets the part done.
+
+    Where the cameras are known, and the ``bounds`` of the scene, pictures are compared point by point.
 
     What cameras that are ``moving`` see changes with them, so that only their timecode, sound, or a flash say
     when they were started. Returns ``{by, offsets: {camera: seconds}, residuals: {camera: seconds or null},
@@ -94,7 +108,12 @@ def synchronise_recordings(
                 f"{recording.sequence.path}: does not say its frame rate; convert it to H.264 MP4"
             )
     tell(0.0)
-    delays = flash_delays(recordings, tell) if moving and by == "flash" else _DELAYS[by](recordings, tell)
+    if moving and by == "flash":
+        delays = flash_delays(recordings, tell)
+    elif by == "picture" and bounds is not None:
+        delays = by_points(recordings, bounds, tell)
+    else:
+        delays = _DELAYS[by](recordings, tell)
     names = [recording.name for recording in recordings]
     clocks = settle(len(recordings), delays)
     if not np.isfinite(clocks.residuals).any():
@@ -154,7 +173,10 @@ def film_recordings(capture: Capture) -> list[Recording]:
             f"{capture.path}: {', '.join(without[:3])} has no video, and only videos are synchronised; "
             "give its offset by hand"
         )
-    return [Recording(capture.cameras[index].name, video_sequence(videos[index])) for index in sorted(videos)]
+    return [
+        Recording(capture.cameras[index].name, video_sequence(videos[index]), capture.cameras[index])
+        for index in sorted(videos)
+    ]
 
 
 def by_timecode(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
@@ -198,6 +220,24 @@ def _flashes(changes: list[Changes]) -> Delays:
 
 def by_picture(recordings: list[Recording], tell: Callable[[float], None]) -> Delays:
     return _alike(_all_changes(recordings, tell), picture_delay)
+
+
+def by_points(recordings: list[Recording], bounds: Bounds, tell: Callable[[float], None]) -> Delays:
+    """By what points in the scene show to several cameras; by whole pictures for who has none in common."""
+    films = []
+    for recording in recordings:
+        assert recording.camera is not None
+        frames = range(min(recording.sequence.frames, MOST_FRAMES))
+        films.append(
+            small_film(recording.camera, read_frames(recording.sequence, list(frames)), recording.fps)
+        )
+        tell(0.5 * len(films) / len(recordings))
+    delays: Delays = dict(common_delays(films, bounds, lambda part: tell(0.5 + 0.5 * part)))
+    members = tied(len(recordings), delays)
+    if len(members) < len(recordings):
+        whole = _alike(_all_changes(recordings, tell), picture_delay)
+        delays |= {pair: delay for pair, delay in whole.items() if not members.issuperset(pair)}
+    return delays
 
 
 def _alike(changes: list[Changes], delay_of: Callable[[Changes, Changes], tuple[float, float]]) -> Delays:
