@@ -124,7 +124,7 @@ class _Signals:
     def at(self, points: npt.NDArray[np.int64]) -> Float32Array:
         """(n, T) of some of the points that change."""
         order = np.cumsum(self.changes) - 1
-        return self.brightness[order[points]]
+        return np.asarray(self.brightness[order[points]], dtype=np.float32)
 
 
 def _signals(film: SmallFilm, bounds: tuple[FloatArray, FloatArray], rate: float) -> _Signals:
