@@ -90,7 +90,7 @@ def bring(source: Path, folder: Path, root: Path) -> str:
         if not (target.exists() and os.path.samefile(source, target)):
             target.unlink(missing_ok=True)
             try:
-                os.link(source, target)
+                os.link(source.resolve(), target)  # of a symbolic link, the file
             except OSError:  # another disk, or one without links
                 part = target.with_name(f".{target.name}.part")
                 shutil.copyfile(source, part)

@@ -18,6 +18,7 @@ from neural_render_server.errors import OptionError, SolveError
 from neural_render_server.solving.colmap_process import logged_progress
 from neural_render_server.solving.footage import find_footage
 from neural_render_server.solving.model import SolvedModel, SolvedPicture, coverage
+from neural_render_server.solving.output import bring
 from neural_render_server.solving.report import make_report
 from neural_render_server.solving.sharpness import choose_sharp, sharpness
 from neural_render_server.solving.stages import Stages
@@ -186,3 +187,13 @@ def test_finished_stages_are_kept_until_what_they_rest_on_changes(tmp_path: Path
     assert run(1, 2, 1) == ["b", "c"]
     (tmp_path / "solve" / "stages.json").write_text("{")
     assert run(1, 2, 1) == ["a", "b", "c"]
+
+
+def test_what_a_symbolic_link_points_to_is_brought_along(tmp_path: Path) -> None:
+    """A capture with links that lead out of its folder would be refused."""
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "A001.mp4").write_bytes(b"film")
+    (tmp_path / "cam00.mp4").symlink_to(tmp_path / "card" / "A001.mp4")
+    assert bring(tmp_path / "cam00.mp4", tmp_path / "out" / "videos", tmp_path / "out") == "videos/cam00.mp4"
+    brought = tmp_path / "out" / "videos" / "cam00.mp4"
+    assert not brought.is_symlink() and brought.read_bytes() == b"film"
