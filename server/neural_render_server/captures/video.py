@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ class VideoReader:
         self._timestamps: list[int] | None = None
         self._decoder: Iterator[av.VideoFrame] | None = None
         self._next = 0
+        self._last_pts, self._usual_step = 0, math.inf
         if not path.is_file():
             raise CaptureError(f"{path}: the video does not exist")
         try:
@@ -193,6 +195,8 @@ class VideoReader:
         if _quarter_turns(first) % 2:
             width, height = height, width
         rate = self._stream.average_rate or self._stream.guessed_rate
+        if rate and self._stream.time_base:
+            self._usual_step = float(1 / (rate * self._stream.time_base))
         self._container.seek(0)
         return VideoInfo(
             width,
@@ -237,14 +241,13 @@ class VideoReader:
 
     def _presentation_times(self) -> list[int]:
         if self._timestamps is None:
-            self._container.seek(0)
-            self._timestamps = sorted(
-                packet.pts
-                for packet in self._container.demux(self._stream)
-                if packet.pts is not None and not packet.is_discard
-            )
-            self._container.seek(0)
-            self._decoder = None
+            # Opened again: what is being decoded goes on where it is.
+            with av.open(str(self.path), options=_ONLY_THIS_FILE) as container:
+                self._timestamps = sorted(
+                    packet.pts
+                    for packet in container.demux(container.streams.video[0])
+                    if packet.pts is not None and not packet.is_discard
+                )
         return self._timestamps
 
     def _decode(self, index: int) -> Pixels:
@@ -267,6 +270,7 @@ class VideoReader:
             self._decoder, self._next = self._container.decode(self._stream), 0
         if self._decoder is not None and self._next <= index <= self._next + READ_ON:
             for frame in self._decoder:
+                self._check_whole(frame, self._next)
                 self._next += 1
                 if self._next > index:
                     return frame
@@ -276,9 +280,34 @@ class VideoReader:
         self._decoder, self._next = self._container.decode(self._stream), index
         for frame in self._decoder:
             if frame.pts is not None and frame.pts >= target:
+                self._check_whole(frame, index)
                 self._next = index + 1
                 return frame
         return None
+
+    def _check_whole(self, frame: av.VideoFrame, index: int) -> None:
+        """Decoders hide damage: they fill it from other frames, or leave the frame out, which would put all
+        that follow at a wrong time.
+
+        Raises:
+            CaptureError: ``frame`` is damaged, or not the one of number ``index``.
+        """
+        if frame.is_corrupt or self._is_later(frame, index):
+            raise CaptureError(
+                f"{self.path}: frame {index + 1} of {self.info.frames} is damaged; copy the video again, or "
+                "leave that time out with timesteps"
+            )
+
+    def _is_later(self, frame: av.VideoFrame, index: int) -> bool:
+        """Whether ``frame`` comes after that of number ``index``, which the decoder has left out."""
+        if frame.pts is None:
+            return False
+        step, self._last_pts = frame.pts - self._last_pts, frame.pts
+        if self._timestamps is None and step < 1.5 * self._usual_step:
+            return False
+        # A gap, or a camera of varying rate: the packets tell. One that lacks its time tells nothing.
+        times = self._presentation_times()
+        return len(times) == self.info.frames > index + 1 and frame.pts >= times[index + 1]
 
     def _unreadable(self) -> CaptureError:
         return CaptureError(

@@ -32,18 +32,24 @@ def write_video(
     fps: int = 12,
     rotation: int = 0,
     options: dict[str, str] | None = None,
+    codec: str = "libx264",
+    times: Sequence[int] | None = None,
 ) -> None:
-    """H.264 in 4:4:4, nearly lossless; ``rotation`` goes into the display matrix."""
+    """Nearly lossless, in 4:4:4 where ``codec`` can; ``rotation`` goes into the display matrix, ``times`` count
+    in frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         chosen = {"crf": "8", "preset": "ultrafast", **(options or {})}
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=chosen)
+        stream = container.add_stream(codec, rate=Fraction(fps), options=chosen)
         stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuv444p"
+        stream.pix_fmt = "yuv444p" if codec == "libx264" else "yuv420p"
         if rotation:
             stream.set_display_rotation(rotation)
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = times[index], Fraction(1, fps)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
 
 

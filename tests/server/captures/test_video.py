@@ -185,3 +185,45 @@ def test_sound_is_no_video(tmp_path: Path) -> None:
         container.mux(stream.encode())
     with pytest.raises(CaptureError, match=r"sound\.mp4: the file holds no video"):
         probe_video(path)
+
+
+@pytest.mark.parametrize(
+    ("codec", "kind"), [("libx264", "noise"), ("libx264", "zeros"), ("mpeg4", "noise"), ("mpeg4", "header")]
+)
+def test_a_damaged_frame_in_the_middle_is_named(
+    make: SimpleNamespace, tmp_path: Path, codec: str, kind: str
+) -> None:
+    """FFmpeg fills damage from other frames, refuses the packet, or leaves the frame out without a word."""
+    path = tmp_path / "film.mp4"
+    texture = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    pictures = [np.roll(texture, 3 * k, 1) for k in range(FRAMES)]
+    make.write_video(path, pictures, codec=codec, options={"g": "12", "bf": "0"})
+    with VideoReader(path) as reader:
+        whole = list(reader.read(range(FRAMES)))
+    with av.open(str(path)) as container:
+        packet = [(one.pos, one.size) for one in container.demux(video=0) if one.size][20]
+    data = bytearray(path.read_bytes())
+    start, size = packet
+    if kind == "noise":
+        data[start + size // 3 : start + size] = random.Random(1).randbytes(size - size // 3)
+    elif kind == "zeros":
+        data[start : start + size] = bytes(size)
+    else:
+        data[start + 4 : start + 8] = b"\x00\x11\x22\x33"
+    path.write_bytes(data)
+    with VideoReader(path) as reader:
+        for index in range(18):  # threads decode some frames ahead
+            assert np.array_equal(reader.frame(index), whole[index])
+        with pytest.raises(CaptureError, match=r"film\.mp4: (frame 21 of 36 is damaged|.*cannot be read)"):
+            list(reader.read(range(18, FRAMES)))
+    with VideoReader(path) as reader:  # what follows the next keyframe is whole
+        assert np.array_equal(reader.frame(30), whole[30])
+
+
+def test_a_camera_of_varying_rate_has_no_damage(make: SimpleNamespace, tmp_path: Path) -> None:
+    path = tmp_path / "phone.mp4"
+    make.write_video(
+        path, [make.numbered_picture(k) for k in range(9)], times=[0, 1, 2, 9, 10, 11, 30, 31, 40]
+    )
+    with VideoReader(path) as reader:
+        assert [make.number_of(picture) for picture in reader.read(range(9))] == list(range(9))
