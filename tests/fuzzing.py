@@ -126,6 +126,10 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
         yield from _places(tree[key])
 
 
+class Hung(BaseException):
+    """No ``TimeoutError``: that is an ``OSError``, which readers take for a broken file."""
+
+
 def survives(read: Callable[[], Any]) -> None:
     """``read`` ends in time and memory, well or with a sentence for the user; anything else goes up."""
     with _limited(), contextlib.suppress(NeuralRenderError):
@@ -135,7 +139,7 @@ def survives(read: Callable[[], Any]) -> None:
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
     def too_long(*_: object) -> None:
-        raise TimeoutError(f"the reader hung for {SECONDS} s")
+        raise Hung(f"the reader hung for {SECONDS} s")
 
     before = resource.getrlimit(resource.RLIMIT_AS)
     handler = signal.signal(signal.SIGALRM, too_long)

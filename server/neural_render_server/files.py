@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -27,9 +28,9 @@ def read_json(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is not JSON in UTF-8, or too large or too deep to be one of ours.
     """
+    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+        raise ValueError("not a regular file")
     with path.open("rb") as file:
-        if not path.is_file():
-            raise ValueError("not a regular file")
         data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         raise ValueError(f"larger than {MAX_JSON_BYTES // 2**20} MB")
@@ -39,8 +40,10 @@ def read_json(path: Path) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None], previous: Path | None = None) -> None:
     """Call ``write`` with a temporary path beside ``path``, then rename it into place.
+
+    What ``path`` held before is then the file ``previous``, where one is given.
 
     Raises:
         SceneError: the file cannot be written (no space, no permission); an older ``path`` is kept.
@@ -57,6 +60,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
+        if previous is not None and path.is_file():
+            _keep(path, previous)
         temporary.replace(path)
     except OSError as error:
         raise SceneError(
@@ -64,7 +69,25 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         ) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            remove(temporary)
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Give what ``path`` holds the name ``previous``, too: there is no moment without the file."""
+    link = previous.with_name(f".{previous.stem}{_PARTIAL}{os.getpid()}-{previous.suffix}")
+    remove(link)
+    try:
+        os.link(path, link)
+    except OSError:  # a disk without links
+        path.replace(previous)
+    else:
+        link.replace(previous)
+
+
+def remove(file: Path) -> None:
+    """Remove a file that nothing depends on; in a folder that became read-only it stays."""
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -72,7 +95,7 @@ def remove_leftovers(folder: Path) -> None:
     for file in folder.glob(f".*{_PARTIAL}*"):
         pid = file.name.partition(_PARTIAL)[2].partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            file.unlink(missing_ok=True)
+            remove(file)
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -83,6 +106,17 @@ def write_json(path: Path, data: Any) -> None:
     """
     text = json.dumps(data, indent=1, allow_nan=False) + "\n"
     write_bytes(path, text.encode("utf-8"))
+
+
+def check_room(folder: Path, size: int = 2**20) -> None:
+    """Whether ``folder`` takes a file of ``size`` bytes, where another program did not say why it failed.
+
+    Raises:
+        SceneError: it does not.
+    """
+    probe = folder / ".room"
+    write_bytes(probe, bytes(size))
+    remove(probe)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neural_render_server.camera_path import CameraPath
-from neural_render_server.errors import OptionError, SceneError
+from neural_render_server.errors import CameraFileError, OptionError, SceneError
 from neural_render_server.rendering.images import encode_exr, read_exr
 from neural_render_server.scene import Scene, load_method
 from neural_render_server.split_depth import SplitDepth
@@ -150,6 +151,21 @@ def test_a_description_of_other_types(changes: dict[str, Any], wrong: str, tmp_p
     scene.info_file.write_text(json.dumps({**json.loads(scene.info_file.read_text()), **changes}))
     with pytest.raises(SceneError, match=f"scene.json: not a scene description .{wrong}"):
         scene.read_info()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+def test_a_pipe_in_place_of_a_file(tmp_path: Path) -> None:
+    scene = Scene(point_scene.write(tmp_path / "scene"))
+    for file in (scene.info_file, scene.model_file):
+        kept = file.rename(tmp_path / "kept")
+        os.mkfifo(file)
+        with pytest.raises(SceneError, match=file.name):
+            load_method(scene, "cpu")
+        file.unlink()
+        kept.rename(file)
+    os.mkfifo(scene.cameras_file)
+    with pytest.raises(CameraFileError, match=r"cameras\.json"):
+        CameraPath.load(scene.cameras_file)
 
 
 def test_a_config_that_would_fill_the_memory(tmp_path: Path) -> None:

@@ -9,10 +9,8 @@ principal point.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -24,6 +22,7 @@ from .capture import Capture
 from .checks import MAX_IMAGE_SIDE, rigid_pose, scaled_to_photo
 from .film import film_of
 from .letterbox import Area, in_letterbox
+from .opencv_yaml import read_opencv_yaml
 from .pixels import as_bytes
 from .sequences import Sequence, image_sequence, video_sequence
 from .video import is_video
@@ -79,38 +78,27 @@ def read_easymocap(folder: Path) -> Capture:
     )
 
 
-Value = TypeVar("Value")
-
-
 class _Storage:
     """An OpenCV FileStorage file, its values checked as they are taken out."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            text = path.read_text(encoding="utf-8")
-            # Given the text, for OpenCV cannot open some paths on Windows.
-            self._file = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-            opened = self._file.isOpened()
-        except (OSError, UnicodeDecodeError, cv2.error, SystemError) as error:
-            raise self._unreadable() from error
-        if not opened:
-            raise self._unreadable()
+        self._values = read_opencv_yaml(path)
 
     def names(self) -> list[str]:
         """What ``names`` lists; nothing where the file has no such list."""
-
-        def strings(node: cv2.FileNode) -> list[str]:
-            return [node.at(index).string() for index in range(node.size())] if node.isSeq() else []
-
-        return self._read("names", strings) or []
+        names = self._values.get("names")
+        return [str(name) for name in names] if isinstance(names, list) else []
 
     def matrix(self, key: str, size: int) -> npt.NDArray[np.float64] | None:
         """The values of a matrix as a flat array of at least ``size`` finite numbers; None without it."""
-        values = self._read(key, lambda node: node.mat())
+        values = self._values.get(key)
         if values is None:
             return None
-        flat = np.asarray(values, dtype=np.float64).ravel()
+        try:
+            flat = np.asarray(values, dtype=np.float64).ravel()
+        except ValueError as error:
+            raise CaptureError(f"{self.path}: {key} is no matrix; calibrate again") from error
         if len(flat) < size or not np.isfinite(flat).all():
             raise CaptureError(
                 f"{self.path}: {key} has NaN, infinite or missing values; "
@@ -119,20 +107,10 @@ class _Storage:
         return flat
 
     def number(self, key: str) -> float | None:
-        value = self._read(key, lambda node: node.real())
-        return None if value is None else float(value)
-
-    def _read(self, key: str, take: Callable[[cv2.FileNode], Value]) -> Value | None:
-        try:
-            node = self._file.getNode(key)
-            return None if node.empty() or node.isNone() else take(node)
-        except (cv2.error, SystemError, UnicodeDecodeError) as error:
-            raise CaptureError(f"{self.path}: {key} cannot be read; calibrate again") from error
-
-    def _unreadable(self) -> CaptureError:
-        return CaptureError(
-            f"{self.path}: not an OpenCV YAML file; calibrate again with EasyMocap's own tool"
-        )
+        value = self._values.get(key)
+        if value is not None and not isinstance(value, float):
+            raise CaptureError(f"{self.path}: {key} is no number; calibrate again")
+        return value
 
 
 def _recording(folder: Path, name: str) -> Sequence | None:

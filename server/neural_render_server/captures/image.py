@@ -38,6 +38,7 @@ def image_header(path: Path) -> tuple[int, int, bool]:
     Raises:
         CaptureError: the file is no readable image.
     """
+    _check_file(path)
     if path.suffix.lower() == EXR_SUFFIX:
         return exr_header(path)
     try:
@@ -50,6 +51,7 @@ def image_header(path: Path) -> tuple[int, int, bool]:
 
 def is_deep_image(path: Path) -> bool:
     """Whether the file has more than 8 bits a channel, by its header."""
+    _check_file(path)
     suffix = path.suffix.lower()
     try:
         if suffix == ".png":
@@ -70,6 +72,7 @@ def read_image(path: Path) -> Pixels:
     Raises:
         CaptureError: the file is no readable image.
     """
+    _check_file(path)
     _check_room(path)
     if path.suffix.lower() == EXR_SUFFIX:
         return _encoded(read_exr_linear(path))
@@ -93,6 +96,12 @@ def read_image(path: Path) -> Pixels:
     if pixels.dtype == np.uint16:
         return from_float(pixels.astype(np.float32) / np.float32(65535.0), deep=True)
     return np.asarray(pixels, dtype=np.uint8)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what would be waited for, for ever: a named pipe."""
+    if path.exists() and not path.is_file():
+        raise CaptureError(f"{path}: is no file but a folder or a pipe; remove it")
 
 
 def _check_room(path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -288,6 +290,29 @@ def test_a_small_file_that_unpacks_to_a_picture_larger_than_memory(tmp_path: Pat
         CaptureError, match=r"bomb\.png: (65000x65000 pixels take 34 GB|the image cannot be read)"
     ):
         read_image(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+@pytest.mark.parametrize("name", ["n3dv", "transforms", "synthetic", "colmap_bin", "colmap_txt", "easymocap"])
+def test_a_pipe_in_place_of_a_file(good: Folder, name: str, tmp_path: Path) -> None:
+    """An archive can hold one, and opening it would wait for ever."""
+    shutil.copytree(good(name), tmp_path / name)
+    for file in sorted(path for path in (tmp_path / name).rglob("*") if path.is_file()):
+        kept = file.rename(tmp_path / "kept")
+        os.mkfifo(file)
+        survives(lambda: read_whole(tmp_path / name))
+        file.unlink()
+        kept.rename(file)
+    read_whole(tmp_path / name)
+
+
+def test_a_calibration_that_opencv_read_for_ever(good: Folder) -> None:
+    """Its reader looped in native code, where nothing could end it, on a list that lost its first line."""
+    path = good("easymocap") / "intri.yml"
+    lines = path.read_text().splitlines()
+    lines[2:5] = ['  - "00"', '-1  - "01"', '  - "02"']
+    for content in ("\n".join(lines[2:]), "\n".join(lines)):
+        restored(path, lambda: read_whole(good("easymocap")), content.encode())
 
 
 def test_json_that_is_nested_too_deeply(good: Folder) -> None:
