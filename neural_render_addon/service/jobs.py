@@ -39,6 +39,13 @@ class MethodsListed:
 
 
 @dataclass(frozen=True)
+class JobsListed:
+    """The server's queue and what it has finished, whoever asked for it."""
+
+    jobs: list[Job]
+
+
+@dataclass(frozen=True)
 class JobStarted:
     """The server took the job on."""
 
@@ -110,6 +117,7 @@ class Failed:
 Message = (
     Connected
     | MethodsListed
+    | JobsListed
     | JobStarted
     | StateChanged
     | Progress
@@ -244,5 +252,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # half a file on a full disk
+        raise

@@ -2,7 +2,8 @@
 
 ``scene.json`` describes it, ``model.safetensors`` is all that rendering needs,
 ``optimizer.safetensors`` is a whole checkpoint (model, optimiser and random state), so that whatever
-moment a machine dies at, each file by itself is complete. ``cameras.json`` is the rig.
+moment a machine dies at, each file by itself is complete; until the training has finished, the one before
+it is kept as ``optimizer.previous.safetensors``. ``cameras.json`` is the rig.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .errors import SceneError
-from .files import read_json, write_atomically, write_json
+from .files import read_json, remove, write_atomically, write_json
 from .methods.base import Method, Tensors
 from .methods.registry import config_from_json, get_method, resolve_device
 from .scene_checks import wrong_field
@@ -26,6 +27,9 @@ SCHEMA_VERSION = 1
 
 MODEL_PREFIX = "model."
 OPTIMIZER_PREFIX = "optimizer."
+
+# The model's tensors, the optimiser's, and what else a training needs to go on.
+Checkpoint = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]
 
 
 @dataclass
@@ -76,6 +80,10 @@ class Scene:
         return self.path / "optimizer.safetensors"
 
     @property
+    def previous_checkpoint_file(self) -> Path:
+        return self.path / "optimizer.previous.safetensors"
+
+    @property
     def cameras_file(self) -> Path:
         return self.path / "cameras.json"
 
@@ -90,12 +98,16 @@ class Scene:
             self.info_file,
             self.model_file,
             self.checkpoint_file,
+            self.previous_checkpoint_file,
             self.cameras_file,
             self.preview_file.parent,
         )
 
     def exists(self) -> bool:
         return self.info_file.is_file()
+
+    def has_checkpoint(self) -> bool:
+        return self.checkpoint_file.is_file() or self.previous_checkpoint_file.is_file()
 
     def read_info(self) -> SceneInfo:
         """Read ``scene.json``.
@@ -143,27 +155,32 @@ class Scene:
         Raises:
             SceneError: the file is missing or damaged.
         """
-        return _load(self.model_file, "train the scene again")[0]
+        return _load(self.model_file, "resume its training, which writes it again")[0]
 
     def write_checkpoint(
         self, model: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor], state: dict[str, Any]
     ) -> None:
-        """Write all that resuming needs into one file; ``state`` is JSON-able."""
+        """Write all that resuming needs into one file, and keep the one before; ``state`` is JSON-able."""
         tensors = {MODEL_PREFIX + name: tensor for name, tensor in model.items()}
         tensors.update({OPTIMIZER_PREFIX + name: tensor for name, tensor in optimizer.items()})
-        _save(self.checkpoint_file, tensors, {"state": json.dumps(state)})
+        previous = self.previous_checkpoint_file
+        _save(self.checkpoint_file, tensors, {"state": json.dumps(state)}, previous)
 
-    def read_checkpoint(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
+    def forget_previous_checkpoint(self) -> None:
+        remove(self.previous_checkpoint_file)
+
+    def read_checkpoint(self, previous: bool = False) -> Checkpoint:
         """The model's tensors, the optimiser's, and the state given to ``write_checkpoint``.
 
         Raises:
             SceneError: there is no checkpoint, or it is damaged.
         """
-        tensors, metadata = _load(self.checkpoint_file, "start the training anew")
+        file = self.previous_checkpoint_file if previous else self.checkpoint_file
+        tensors, metadata = _load(file, "start the training anew")
         try:
             state = json.loads(metadata["state"])
         except (KeyError, json.JSONDecodeError) as error:
-            raise SceneError(f"{self.checkpoint_file}: not a checkpoint; start the training anew") from error
+            raise SceneError(f"{file}: not a checkpoint; start the training anew") from error
         model = {k.removeprefix(MODEL_PREFIX): v for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
         optimizer = {
             k.removeprefix(OPTIMIZER_PREFIX): v for k, v in tensors.items() if k.startswith(OPTIMIZER_PREFIX)
@@ -171,7 +188,9 @@ class Scene:
         return model, optimizer, state
 
 
-def _save(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+def _save(
+    path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], previous: Path | None = None
+) -> None:
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def write(temporary: Path) -> None:
@@ -180,7 +199,7 @@ def _save(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]
         except SafetensorError as error:  # safetensors wraps the operating system's errors
             raise OSError(str(error)) from error
 
-    write_atomically(path, write)
+    write_atomically(path, write, previous)
 
 
 def _load(path: Path, remedy: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

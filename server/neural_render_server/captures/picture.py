@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..cameras import Camera
+from ..errors import CaptureError
 from .capture import Capture, CropSource, View
 from .image import image_header, is_image, read_image
 from .pixels import Pixels
@@ -66,9 +67,12 @@ def read_crop(source: CropSource) -> Pixels:
     """(H, W, 3) RGB or (H, W, 4) straight RGBA pixels of a part of a picture.
 
     Raises:
-        CaptureError: as ``read_image``.
+        CaptureError: as ``read_image``, or the temporary folder cannot hold the decoded picture.
     """
-    return _spooled(source.path, source.path.stat().st_mtime_ns).read(source)
+    try:
+        return _spooled(source.path, source.path.stat().st_mtime_ns).read(source)
+    except FileNotFoundError as error:
+        raise CaptureError(f"{source.path}: the picture is gone; was it moved or deleted?") from error
 
 
 class _SpooledPicture:
@@ -77,9 +81,16 @@ class _SpooledPicture:
     def __init__(self, path: Path) -> None:
         pixels = np.ascontiguousarray(read_image(path))
         self._width, self._channels, self._kind = pixels.shape[1], pixels.shape[2], pixels.dtype
-        self._file = tempfile.TemporaryFile(prefix="neural-render-picture-", buffering=0)  # noqa: SIM115
-        for row in pixels:
-            self._file.write(row.data)
+        try:
+            self._file = tempfile.TemporaryFile(prefix="neural-render-picture-")  # noqa: SIM115
+            for row in pixels:
+                self._file.write(row.data)
+            self._file.flush()
+        except OSError as error:
+            raise CaptureError(
+                f"{tempfile.gettempdir()}: cannot hold the decoded picture {path} ({error.strerror}); free "
+                f"{pixels.nbytes / 1e9:.2f} GB there, or name another folder with TMPDIR"
+            ) from error
 
     def read(self, source: CropSource) -> Pixels:
         crop = np.empty((source.height, source.width, self._channels), dtype=self._kind)

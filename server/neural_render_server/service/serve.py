@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 import threading
@@ -129,6 +130,11 @@ def _run(options: ServeOptions, state: StateFolder, parents: Parents, paths: All
         signal.signal(number, lambda number, frame: request_stop())
     try:
         server.run(sockets=[listener])
+    except sqlite3.Error as error:
+        raise ServiceError(
+            f"{state.database}: the job database cannot be written ({error}); free some space, or choose "
+            "another --state-dir"
+        ) from error
     finally:
         state.remove_server()
         supervisor.stop()

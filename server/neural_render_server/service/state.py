@@ -12,6 +12,7 @@ from typing import Any
 import platformdirs
 
 from ..errors import ServiceError
+from ..files import remove
 
 STATE_DIR_VARIABLE = "NEURAL_RENDER_STATE_DIR"
 
@@ -127,14 +128,25 @@ class StateFolder:
             self._lock_file = None
 
     def write_server(self, info: ServerInfo) -> None:
-        """Tell others how to reach this server, in a file only this user can read."""
+        """Tell others how to reach this server, in a file only this user can read.
+
+        Raises:
+            ServiceError: it cannot be written.
+        """
         temporary = self._server_file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.unlink(missing_ok=True)
-        # The mode is set as the file is created: the token is never readable by others.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(info), file)
-        os.replace(temporary, self._server_file)
+        try:
+            temporary.unlink(missing_ok=True)
+            # The mode is set as the file is created: the token is never readable by others.
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(asdict(info), file)
+            os.replace(temporary, self._server_file)
+        except OSError as error:
+            remove(temporary)
+            raise ServiceError(
+                f"{self._server_file}: cannot be written ({error.strerror}); free some space, or choose "
+                "another --state-dir"
+            ) from error
 
     def read_server(self) -> ServerInfo | None:
         """How to reach the server that wrote last; None where there is none."""

@@ -7,6 +7,8 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,11 @@ class JobStore:
                     f"BEGIN; {_MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
                 )
                 version += 1
+        except sqlite3.OperationalError as error:  # of the disk, not of what is on it
+            raise ServiceError(
+                f"{path}: the job database cannot be written ({error}); free some space, or choose another "
+                "--state-dir"
+            ) from error
         except sqlite3.Error as error:
             raise ServiceError(
                 f"{path}: the job database cannot be used ({error}); move it away to start with none"
@@ -94,6 +101,22 @@ class JobStore:
     def close(self) -> None:
         with self._lock:
             self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written within is written whole or, where the disk is full, not at all."""
+        with self._lock:
+            if self._database.in_transaction:  # a part of a larger one
+                yield
+                return
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
 
     def add(
         self, kind: JobKind, params: dict[str, Any], client_id: str | None = None, priority: int = 0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .error_bodies import HttpError
 from .hub import EventHub
@@ -18,7 +22,11 @@ from .worker_process import WorkerProcess
 CANCEL_SECONDS = 1.2
 # When the server stops, a training may write a large checkpoint first.
 STOP_SECONDS = 20.0
+# While the database's disk is full, a job's start or end waits, and is tried again this often.
+_STORAGE_RETRY_SECONDS = 1.0
 
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
 
 # Of each kind of job: what the work is called, and where it goes on after a crash.
 _KINDS: dict[JobKind, tuple[str, str]] = {
@@ -27,6 +35,15 @@ _KINDS: dict[JobKind, tuple[str, str]] = {
     "mesh": ("meshing", "the start"),
     "solve": ("solving", "the stages already finished"),
 }
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A job that was taken from the queue, and its worker, or why there is none."""
+
+    job: Job
+    worker: WorkerProcess | None
+    fault: str = ""
 
 
 class Supervisor:
@@ -72,8 +89,9 @@ class Supervisor:
 
     def submit(self, kind: JobKind, params: dict[str, Any], client_id: str | None, priority: int = 0) -> Job:
         with self._changed:
-            job = self._store.add(kind, params, client_id, priority)
-            self._tell_state(job)
+            with self._store.transaction():
+                job = self._store.add(kind, params, client_id, priority)
+                self._tell_state(job)
             self._changed.notify_all()
         return job
 
@@ -133,8 +151,9 @@ class Supervisor:
                     job = self._set_state(job, "running")
             elif job.state not in ("queued", "running"):
                 resume = job.resume or job.started is not None
-                self._store.forget_states(job_id)
-                job = self._set_state(job, "queued", resume=resume, error=None, finished=None, message="")
+                with self._store.transaction():
+                    self._store.forget_states(job_id)
+                    job = self._set_state(job, "queued", resume=resume, error=None, finished=None, message="")
                 self._changed.notify_all()
         return job
 
@@ -159,30 +178,50 @@ class Supervisor:
         self._hub.notify(job_id)
 
     def _run_lane(self, kind: JobKind) -> None:
-        while True:
-            with self._changed:
-                job = None if self._stopping else self._store.next_queued(kind)
-                if job is not None:
-                    started = job.started or time.time()
-                    job = self._set_state(
-                        job,
-                        "running",
-                        started=started,
-                        message="Starting",
-                        error=None,
-                        metrics={},
-                        progress=0.0,
-                    )
-                    worker = self._start_worker(job)
-                elif self._stopping:
-                    return
-                else:
-                    self._changed.wait()
-                    continue
-            if worker is not None:
-                self._follow(job, worker)
+        while (begun := self._patiently(lambda: self._begin_next(kind))) is not None:
+            if begun.worker is not None:
+                self._follow(begun.job, begun.worker)
+            else:
+                self._give_up(begun.job, begun.fault)
 
-    def _start_worker(self, job: Job) -> WorkerProcess | None:
+    def _give_up(self, job: Job, fault: str) -> None:
+        error = {"code": "worker", "message": fault}
+        self._patiently(lambda: self._finish(job, "failed", error=error))
+
+    def _patiently(self, act: Callable[[], _Answer]) -> _Answer | None:
+        """``act``, again and again while the database cannot be written; None once the server stops.
+
+        What is missing then, the next server finds: a job that was running is queued again.
+        """
+        is_told = False
+        while True:
+            try:
+                with self._changed:
+                    return act()
+            except sqlite3.Error as error:
+                if self._stopping:
+                    return None
+                if not is_told:
+                    _log.warning(
+                        "the job database cannot be written (%s); free some space on its disk", error
+                    )
+                    is_told = True
+                time.sleep(_STORAGE_RETRY_SECONDS)
+
+    def _begin_next(self, kind: JobKind) -> _Begun | None:
+        """Wait for a queued job and start its worker; None when the server stops."""
+        while not self._stopping:
+            job = self._store.next_queued(kind)
+            if job is None:
+                self._changed.wait()
+                continue
+            started = job.started or time.time()
+            changes: dict[str, Any] = {"message": "Starting", "error": None, "metrics": {}, "progress": 0.0}
+            job = self._set_state(job, "running", started=started, **changes)
+            return self._start_worker(job)
+        return None
+
+    def _start_worker(self, job: Job) -> _Begun:
         try:
             worker = WorkerProcess(
                 {
@@ -195,13 +234,12 @@ class Supervisor:
                 self._held_files,
             )
         except OSError as error:
-            message = (
+            fault = (
                 f"the worker process could not start ({error.strerror}); free some memory and resume the job"
             )
-            self._finish(job, "failed", error={"code": "worker", "message": message})
-            return None
+            return _Begun(job, None, fault)
         self._workers[job.id] = worker
-        return worker
+        return _Begun(job, worker)
 
     def _follow(self, job: Job, worker: WorkerProcess) -> None:
         end: dict[str, Any] = {}
@@ -210,25 +248,28 @@ class Supervisor:
                 end = message
             else:
                 self._take_event(job.id, message["event"], message["data"])
-        with self._changed:
-            del self._workers[job.id]
-            was_cancelled = job.id in self._cancelling
-            self._cancelling.discard(job.id)
-            job = self.get(job.id)
-            if end.get("end") == "done":
-                self._finish(job, "done", result=end["result"], progress=1.0)
-            elif was_cancelled:
-                self._finish(job, "cancelled", message="Cancelled; resume continues it")
-            elif end.get("end") == "failed":
-                self._finish(job, "failed", error=end["error"])
-            elif self._stopping:
-                state = "paused" if job.state == "paused" else "queued"
-                self._set_state(job, state, resume=True, time_left=None)
-            else:
-                self._finish(job, "failed", error=_death(job, worker))
+        self._patiently(lambda: self._end(job.id, worker, end))
+
+    def _end(self, job_id: str, worker: WorkerProcess, end: dict[str, Any]) -> None:
+        """Store how a worker ended, whose last word was ``end``."""
+        job = self.get(job_id)
+        if end.get("end") == "done":
+            self._finish(job, "done", result=end["result"], progress=1.0)
+        elif job_id in self._cancelling:
+            self._finish(job, "cancelled", message="Cancelled; resume continues it")
+        elif end.get("end") == "failed":
+            self._finish(job, "failed", error=end["error"])
+        elif self._stopping:
+            state = "paused" if job.state == "paused" else "queued"
+            self._set_state(job, state, resume=True, time_left=None)
+        else:
+            self._finish(job, "failed", error=_death(job, worker))
+        del self._workers[job_id]
+        self._cancelling.discard(job_id)
 
     def _take_event(self, job_id: str, kind: str, data: dict[str, Any]) -> None:
-        with self._changed:
+        """Store what a worker tells. While the disk is full it is lost; the work itself is not."""
+        with self._changed, suppress(sqlite3.Error), self._store.transaction():
             job = self.get(job_id)
             if kind == "progress":
                 self._store.update(
@@ -251,8 +292,9 @@ class Supervisor:
         self._set_state(job, state, finished=time.time(), time_left=None, **changes)
 
     def _set_state(self, job: Job, state: str, **changes: Any) -> Job:
-        job = self._store.update(job, state=state, **changes)
-        self._tell_state(job)
+        with self._store.transaction():
+            job = self._store.update(job, state=state, **changes)
+            self._tell_state(job)
         return job
 
     def _tell_state(self, job: Job) -> None:

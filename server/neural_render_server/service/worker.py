@@ -100,12 +100,15 @@ def resumed_params(job: dict[str, Any]) -> dict[str, Any]:
 
     A checkpoint older than the job's first start belongs to another training of the same folder.
     """
+    from ..scene import Scene
+
     params = dict(job["params"])
     if not job["resume"] or params.get("resume"):
         return params
-    checkpoint = Path(params["scene"]) / "optimizer.safetensors"
-    if checkpoint.is_file() and checkpoint.stat().st_mtime >= job["started"]:
-        params.update(resume=True, overwrite=False)
+    scene = Scene(Path(params["scene"]))
+    for checkpoint in (scene.checkpoint_file, scene.previous_checkpoint_file):
+        if checkpoint.is_file() and checkpoint.stat().st_mtime >= job["started"]:
+            params.update(resume=True, overwrite=False)
     return params
 
 

@@ -48,7 +48,8 @@ class WorkerProcess:
         """What the worker tells, until its process has ended."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            yield json.loads(line)
+            if line.endswith("\n"):  # one that was killed may leave half a line
+                yield json.loads(line)
         self._process.wait()
         self._stderr_thread.join(timeout=1.0)
 

@@ -15,7 +15,7 @@ from ..captures.checks import read_json_object
 from ..captures.detect import open_capture
 from ..captures.image import image_header
 from ..errors import SolveError
-from ..files import write_json
+from ..files import check_room, write_json
 from ..progress import Control, Event, OnEvent
 from .colmap_process import run_stage
 from .footage import Footage, find_footage
@@ -132,6 +132,11 @@ def check_out(out: Path) -> None:
         taken = taken and not (out / FOLDER).is_dir() and read_amendments(out).solve is None
     except OSError as error:
         raise SolveError(f"{out}: cannot be read ({error.strerror}); choose another folder") from error
+    for name in (FOLDER, "images", "videos"):
+        if (out / name).is_symlink():
+            raise SolveError(
+                f"{out / name}: leads to another folder, whose files a solve would remove; choose another one"
+            )
     if taken:
         raise SolveError(
             f"{out}: exists and is no solved capture, so nothing is written there; choose another folder"
@@ -248,7 +253,7 @@ class _Work:
             extraction["faint"] = True
         if stages.begin("features", extraction):
             stages.folder.mkdir(parents=True, exist_ok=True)
-            run_stage({"stage": "features", **common, **extraction}, self.control, self.tell)
+            self._run({"stage": "features", **common, **extraction})
             stages.finish("features")
 
         self.stage("matches", f"Matching {noun}s")
@@ -257,7 +262,7 @@ class _Work:
         )
         pairing = {"count": len(names), "neighbours": None if is_exhaustive else NEIGHBOURS}
         if stages.begin("matches", pairing):
-            run_stage({"stage": "matches", **common, **pairing}, self.control, self.tell)
+            self._run({"stage": "matches", **common, **pairing})
             stages.finish("matches")
 
         self.stage("mapping", "Placing cameras")
@@ -274,7 +279,7 @@ class _Work:
                     "patient": patient,
                     "count": len(names),
                 }
-                run_stage({**common, **job}, self.control, self.tell)
+                self._run({**common, **job})
                 stages.finish(name)
             found = read_models(stages.folder / name)
             if found and (not models or len(found[0].pictures) > len(models[0].pictures)):
@@ -288,6 +293,18 @@ class _Work:
                 f"add {noun}s with more overlap, of something with texture"
             )
         return models, make_report(models, names, matches, noun)
+
+    def _run(self, job: dict[str, Any]) -> None:
+        """A stage of COLMAP.
+
+        Raises:
+            SolveError: it failed; SceneError: for want of room on the disk, of which COLMAP says nothing.
+        """
+        try:
+            run_stage(job, self.control, self.tell)
+        except SolveError:
+            check_room(self._stages.folder)
+            raise
 
     def _lens(self, footage: Footage, pictures: Pictures) -> tuple[str, str]:
         """COLMAP's camera mode and model for these pictures."""

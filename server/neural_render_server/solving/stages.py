@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..files import write_json
+from ..files import read_json, write_json
 
 FOLDER = "solve"
 _FILE = "stages.json"
@@ -25,7 +25,7 @@ class Stages:
         self._done: list[list[str]] = []
         # Where there is none, or it was cut off, the work begins anew.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            self._done = json.loads((self.folder / _FILE).read_text(encoding="utf-8"))["done"]
+            self._done = list(read_json(self.folder / _FILE)["done"])
 
     def begin(self, name: str, inputs: Any) -> bool:
         """Whether the next stage, with these (JSON-able) inputs, is still to be done; ``finish`` follows."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import SceneError
-from ..files import remove_leftovers, write_bytes
+from ..files import remove, remove_leftovers, write_bytes
 from ..scene import Scene
 
 LOCK_NAME = "training.lock"
@@ -30,6 +30,11 @@ def locked(scene: Scene) -> Iterator[bool]:
         scene.path.mkdir(parents=True, exist_ok=True)
         was_killed = lock.is_file()
         holder = _holder(lock) if was_killed else None
+        previews = scene.preview_file.parent
+        if previews.is_symlink():
+            raise SceneError(
+                f"{previews}: leads to another folder, where a training must not write; remove it"
+            )
     except OSError as error:
         raise SceneError(f"{scene.path}: cannot be used ({error.strerror}); choose another folder") from error
     if holder is not None and holder.pid != os.getpid():
@@ -40,7 +45,7 @@ def locked(scene: Scene) -> Iterator[bool]:
     try:
         yield was_killed
     finally:
-        lock.unlink(missing_ok=True)
+        remove(lock)
 
 
 def _holder(lock: Path) -> psutil.Process | None:

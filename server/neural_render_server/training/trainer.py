@@ -18,7 +18,7 @@ from ..files import write_bytes, write_json
 from ..methods.base import Method, Report
 from ..methods.registry import get_method, make_config, resolve_device
 from ..progress import Control, Event, OnEvent
-from ..scene import Scene, SceneInfo, load_tensors
+from ..scene import Checkpoint, Scene, SceneInfo, load_tensors
 from .budget import Budget, TrainingClock
 from .camera_colors import describe
 from .corrected_views import ColorMatching, CorrectedViews
@@ -84,7 +84,7 @@ def _check_target(scene: Scene, options: TrainOptions, was_killed: bool) -> None
         raise SceneError(
             f"{scene.path}: holds a trained scene already; resume or overwrite it, or choose another folder"
         )
-    if options.resume and not scene.checkpoint_file.is_file():
+    if options.resume and not scene.has_checkpoint():
         raise SceneError(f"{scene.path}: there is no checkpoint to resume; train without resume")
     if options.resume and scene.exists():
         scene.read_info()  # one of a newer version must not be written over
@@ -146,9 +146,24 @@ class _Run:
         self.clock.start_seconds = self.clock.seconds
         self._write_rig()
         self._checkpoint()
+        self.scene.forget_previous_checkpoint()  # of the training that this one writes over
+
+    def _read_checkpoint(self) -> Checkpoint:
+        """The last one, else the one before."""
+        try:
+            return self.scene.read_checkpoint()
+        except SceneError as error:
+            if not self.scene.previous_checkpoint_file.is_file():
+                raise
+            checkpoint = self.scene.read_checkpoint(previous=True)
+            damaged = str(error).rpartition(";")[0]
+            step = checkpoint[2].get("step")
+            message = f"{damaged}; the training goes on from the checkpoint before it, of step {step}."
+            self.on_event(Event("message", {"level": "warning", "message": message}))
+            return checkpoint
 
     def _load_checkpoint(self) -> None:
-        model, optimizer, state = self.scene.read_checkpoint()
+        model, optimizer, state = self._read_checkpoint()
         for key, ours in (
             ("method", self.options.method),
             ("config", dataclasses.asdict(self.method.config)),
@@ -217,6 +232,7 @@ class _Run:
         self.metrics = {"split": split, "count": len(indices), **scores}
         self.on_event(Event("metrics", {"step": self.step, **self.metrics}))
         self._write_info(finished=True)
+        self.scene.forget_previous_checkpoint()
         return {
             "scene": str(self.scene.path),
             "metrics": self.metrics,

@@ -35,8 +35,8 @@ def write_video(
     codec: str = "libx264",
     times: Sequence[int] | None = None,
 ) -> None:
-    """Nearly lossless, in 4:4:4 where ``codec`` can; ``rotation`` goes into the display matrix, ``times`` count
-    in frames."""
+    """Nearly lossless, in 4:4:4 where ``codec`` can; ``rotation`` goes into the display matrix, ``times`` are
+    those of the frames, in frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         chosen = {"crf": "8", "preset": "ultrafast", **(options or {})}
