@@ -1,14 +1,17 @@
-"""Kill -9 at random points: the server, the worker that trains or renders, or the Blender that asked for it.
+"""Kill -9 at random points: the server, the worker, the solver's own process, or the Blender that asked.
 
-python -m benchmarks.kills CAPTURE [--kills 50] [--blender PYTHON --zip ZIP] [--out out/benchmarks]
+python -m benchmarks.kills CAPTURE [--footage PHOTOS] [--only solve] [--kills 50] [--blender PYTHON --zip ZIP]
+    [--out out/benchmarks]
 
-Every round starts a training or a rendering, kills one of the three after a random time, does what the
-answer says (start a server again, resume the job), and waits for the end. Then it must hold that
+Every round starts a training, a rendering or (of ``--footage``) a solve, kills one of them after a random
+time, does what the answer says (start a server again, resume the job), and waits for the end. Then it must
+hold that
 
 - the job is done, and a failed one in between said in words how to go on;
 - a training's weights are those of an uninterrupted one of the same seed, bit by bit;
 - frames that were finished at the kill are the same files, and all frames are there and whole;
-- whatever could be read at any moment was whole: a reader opens scene and frames all along.
+- a solve places as many pictures as an uninterrupted one, and looked for no features twice;
+- whatever could be read at any moment was whole: a reader opens scene, frames and capture all along.
 """
 
 from __future__ import annotations
@@ -22,8 +25,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +37,18 @@ from neural_render_server.camera_path import CameraPath
 from neural_render_server.captures.detect import open_capture
 
 from . import report
-from .kill_checks import check_frames, check_leftovers, check_scene, reading
+from .kill_checks import check_capture, check_frames, check_leftovers, check_scene, features_made, reading
 from .server import COMMAND
 
 PATIENCE = 600.0
 STEPS, SEED, FRAMES = 60, 3, 24
 OPTIONS = {"preset": "small", "seed": SEED}
-VICTIMS = ("server", "worker", "client")
-KINDS = ("train", "render")
+# Enough for photos of a textured room.
+FEATURES = 1500
+# Who is killed in which work.
+CASES = [(victim, kind) for victim in ("server", "worker", "client") for kind in ("train", "render")]
+SOLVE_CASES = [(victim, "solve") for victim in ("server", "worker", "solver")]
+SOLVER = "neural_render_server.solving.colmap_stage"
 
 
 class KilledServer:
@@ -59,10 +65,14 @@ class KilledServer:
         self.token = str(ready["token"])
         self.client = Client("127.0.0.1", ready["port"], self.token)
 
-    def worker(self) -> psutil.Process | None:
-        children = psutil.Process(self.process.pid).children()
-        module = "neural_render_server.service.worker"
-        return next((child for child in children if module in child.cmdline()), None)
+    def find(self, victim: str) -> psutil.Process | None:
+        """Its worker, or the solver's process below that, if it lives."""
+        module = SOLVER if victim == "solver" else "neural_render_server.service.worker"
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if module in child.cmdline():
+                    return child
+        return None
 
     def stop(self) -> None:
         self.process.terminate()
@@ -84,20 +94,26 @@ class Round:
 
 @dataclass(frozen=True)
 class Stage:
-    """What all rounds share. ``seconds`` are how long an undisturbed job of each kind takes."""
+    """What all rounds share. ``seconds`` are how long an undisturbed job of each kind takes, ``placed`` how
+    many pictures an undisturbed solve places.
+    """
 
     capture: Path
     reference: Path
     cameras: dict[str, Any]
     folder: Path
-    seconds: dict[str, float]
+    footage: Path | None = None
     blender: Sequence[str] = ()
     extension: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    placed: int = 0
 
 
 def parameters(stage: Stage, kind: str, folder: Path) -> dict[str, Any]:
     if kind == "train":
         return {"capture": str(stage.capture), "scene": str(folder / "scene"), "steps": STEPS, **OPTIONS}
+    if kind == "solve":
+        return {"footage": str(stage.footage), "out": str(folder / "capture"), "features": FEATURES}
     return {"scene": str(stage.reference), "cameras": stage.cameras, "out": str(folder / "frames")}
 
 
@@ -110,21 +126,18 @@ def finish(client: Client, job_id: str) -> Any:
     return job
 
 
-def prepare(
-    server: KilledServer, capture: Path, folder: Path, blender: Sequence[str], extension: str
-) -> Stage:
-    """Train and render once undisturbed: what the killed ones must equal, and how long they take."""
-    reference = folder / "reference" / "scene"
-    cameras = _cameras(capture)
-    stage = Stage(capture, reference, cameras, folder, {}, blender, extension)
-    for kind in KINDS:
+def prepare(server: KilledServer, stage: Stage, kinds: Sequence[str]) -> Stage:
+    """Do each kind of work once undisturbed: what the killed ones must equal, and how long they take."""
+    placed = 0
+    for kind in kinds:
         start = time.monotonic()
-        job = server.client.submit(kind, parameters(stage, kind, folder / "reference"))
+        job = server.client.submit(kind, parameters(stage, kind, stage.folder / "reference"))
         done = finish(server.client, job.id)
         if done.state != "done":
             raise RuntimeError(done.error)
         stage.seconds[kind] = time.monotonic() - start
-    return stage
+        placed = len(done.result["registered"]) if kind == "solve" else placed
+    return replace(stage, placed=placed)
 
 
 def _cameras(capture: Path) -> dict[str, Any]:
@@ -146,15 +159,16 @@ def play(server: KilledServer, stage: Stage, victim: str, kind: str, chance: ran
         job = server.client.job(job_id)
         told.state_at_kill, told.done_at_kill = job.state, job.progress
         finished = {file: file.stat().st_mtime_ns for file in (folder / "frames").glob("[!.]*")}
+        features = features_made(folder / "capture")
         if victim == "server":
             server.process.kill()
             server.process.wait()
             server.start()
-        elif victim == "worker":
-            worker = server.worker()
-            if worker is not None:
+        elif victim in ("worker", "solver"):
+            process = server.find(victim)
+            if process is not None:
                 with suppress(psutil.NoSuchProcess):
-                    worker.kill()
+                    process.kill()
         elif watcher is not None:
             watcher.kill()
             watcher.wait()
@@ -163,6 +177,8 @@ def play(server: KilledServer, stage: Stage, victim: str, kind: str, chance: ran
         watcher.kill()
     if kind == "train":
         told.faults += check_scene(folder / "scene", stage.reference)
+    elif kind == "solve":
+        told.faults += check_capture(folder / "capture", stage.placed, features)
     else:
         names = [f"{frame['name']}.exr" for frame in stage.cameras["frames"]]
         told.faults += check_frames(folder / "frames", names, finished)
@@ -210,7 +226,7 @@ def _see_through(server: KilledServer, job_id: str, faults: list[str]) -> str:
     if job.state == "done":
         return ""
     said = job.error
-    if "resume" not in said:
+    if "resume" not in said and "solve again" not in said:
         faults.append(f"the failed job does not say how to go on: {said}")
     server.client.resume(job_id)
     job = finish(server.client, job_id)
@@ -220,17 +236,28 @@ def _see_through(server: KilledServer, job_id: str, faults: list[str]) -> str:
 
 
 def run(
-    capture: Path, kills: int, folder: Path, seed: int = 0, blender: Sequence[str] = (), extension: str = ""
+    capture: Path,
+    kills: int,
+    folder: Path,
+    seed: int = 0,
+    footage: Path | None = None,
+    only: str = "",
+    blender: Sequence[str] = (),
+    extension: str = "",
 ) -> list[Round]:
-    """All victims in both kinds of work, in turn, each at a random moment."""
+    """All victims in all kinds of work, in turn, each at a random moment; ``only`` of one kind."""
     chance = random.Random(seed)
-    pairs = list(product(VICTIMS, KINDS))
+    cases = [case for case in CASES + (SOLVE_CASES if footage else []) if not only or case[1] == only]
     server = KilledServer(folder / "state")
     try:
-        stage = prepare(server, capture, folder, blender, extension)
+        reference = folder / "reference" / "scene"
+        stage = Stage(capture, reference, _cameras(capture), folder, footage, blender, extension)
+        # A rendering is of the scene that was trained.
+        kinds = ["solve"] if only == "solve" else ["train", "render"] + (["solve"] if footage else [])
+        stage = prepare(server, stage, kinds)
         rounds = []
         for number in range(kills):
-            victim, kind = pairs[number % len(pairs)]
+            victim, kind = cases[number % len(cases)]
             rounds.append(play(server, stage, victim, kind, chance))
             told = rounds[-1]
             moment = f"{told.delay:.2f} s ({told.state_at_kill}, {told.done_at_kill:.0%})"
@@ -244,8 +271,10 @@ def run(
 
 def summary(rounds: Sequence[Round]) -> list[dict[str, Any]]:
     rows = []
-    for victim, kind in product(VICTIMS, KINDS):
+    for victim, kind in CASES + SOLVE_CASES:
         own = [told for told in rounds if (told.kind, told.victim) == (kind, victim)]
+        if not own:
+            continue
         rows.append(
             {
                 "killed": victim,
@@ -264,6 +293,8 @@ def main() -> int:
     parser.add_argument("capture", type=Path)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--footage", type=Path, help="photos to solve, too")
+    parser.add_argument("--only", choices=("train", "render", "solve"), default="")
     parser.add_argument(
         "--blender", default="", help="Python of a bpy wheel: its Blender is the training's client"
     )
@@ -273,8 +304,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="neural-render-kills-") as folder:
         blender = [given.blender] if given.blender else []
         extension = str(Path(given.zip).resolve())
-        rounds = run(given.capture.resolve(), given.kills, Path(folder), given.seed, blender, extension)
+        capture, footage = given.capture.resolve(), given.footage and given.footage.resolve()
+        what = (given.seed, footage, given.only, blender, extension)
+        rounds = run(capture, given.kills, Path(folder), *what)
     command = f"python -m benchmarks.kills {given.capture.name} --kills {given.kills} --seed {given.seed}"
+    command += f" --footage {footage.name}" if footage else ""
+    command += f" --only {given.only}" if given.only else ""
     report.write(given.out, "kills", "Killed at a random moment", summary(rounds), command)
     return int(any(told.faults for told in rounds))
 

@@ -21,12 +21,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_solve_is_cancelled_within_two_seconds_and_resumed(
+def test_a_solve_is_cancelled_within_two_seconds_killed_and_resumed(
     server: Any, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "room.capture"
     job_id = server.submit("solve", footage=str(photos), out=str(out), features=1500)["id"]
-    end = time.monotonic() + 120.0
+    end = time.monotonic() + 240.0
     while not (solvers := _solvers(server)):
         assert time.monotonic() < end, server.job(job_id)
         time.sleep(0.02)
@@ -35,7 +35,17 @@ def test_a_solve_is_cancelled_within_two_seconds_and_resumed(
     gone, alive = psutil.wait_procs(solvers, timeout=60.0)
     assert gone and not alive and not (out / "transforms.json").exists()
 
+    # Killed in the middle, the worker takes the solver with it, and the job says how to go on.
     assert server.post(f"/v1/jobs/{job_id}/resume").json()["error"] is None
+    while not (solvers := _solvers(server)):
+        assert time.monotonic() < end, server.job(job_id)
+        time.sleep(0.02)
+    server.workers()[0].kill()
+    job = server.wait_for(job_id, "failed")
+    assert "resume the job to go on from the stages already finished" in job["error"]["message"]
+    assert not psutil.wait_procs(solvers, timeout=60.0)[1]
+
+    server.post(f"/v1/jobs/{job_id}/resume")
     job = server.wait_for(job_id, "done", "failed")
     assert job["state"] == "done", job["error"]
     result = job["result"]
