@@ -102,7 +102,9 @@ def connect(settings: ServerSettings) -> Connection:
                 f"The server {settings.host} is on another machine; enable Preferences > System > "
                 "Allow Online Access, or use 127.0.0.1"
             )
-        token = settings.token or str((announced or {}).get("token", ""))
+        # Another machine never gets the token of this one's server.
+        ours = (announced or {}) if settings.is_local else {}
+        token = settings.token or str(ours.get("token", ""))
         client = _client(settings, settings.host, settings.port, token, announced)
     elif announced:
         token = settings.token or str(announced["token"])
@@ -191,8 +193,8 @@ def start(settings: ServerSettings, stopped: Callable[[], bool] = lambda: False)
         command += ["--port", str(settings.port)]
     settings.log_path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # A file, not a pipe: nobody need read it for the server to go on writing.
-        with open(settings.log_path, "wb") as log:
+        # A file, not a pipe: nobody need read it for the server to go on writing. It holds the token.
+        with open(settings.log_path, "wb", opener=_only_for_this_user) as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(), **DETACHED
             )
@@ -251,6 +253,12 @@ if sys.platform == "win32":
     DETACHED = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
 else:
     DETACHED = {"start_new_session": True}
+
+
+def _only_for_this_user(path: str, flags: int) -> int:
+    """As ``os.open``, readable by nobody else from the first moment, also where an older file was."""
+    Path(path).unlink(missing_ok=True)
+    return os.open(path, flags, 0o600)
 
 
 def _wait_until_ready(

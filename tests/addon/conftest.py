@@ -126,12 +126,12 @@ class TrainedScene:
 class RunningServer:
     """A real server process in its own state folder, that its test may also kill."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *arguments: str) -> None:
         self.state_dir = state_dir
         self.log = state_dir / "server.log"
         state_dir.mkdir(parents=True, exist_ok=True)
         command = [str(server_python()), "-m", "neural_render_server.cli", "serve"]
-        command += ["--state-dir", str(state_dir), "--parent-pid", str(os.getpid())]
+        command += ["--state-dir", str(state_dir), "--parent-pid", str(os.getpid()), *arguments]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log

@@ -13,7 +13,7 @@ from neural_render_addon.service.server_process import (
     find_executable,
     read_server_file,
 )
-from tests.addon.conftest import RunningServer, server_python
+from tests.addon.conftest import EXTENSION, RunningServer, server_python
 
 
 def manager():
@@ -25,6 +25,8 @@ def test_start_find_and_stop(preferences, tmp_path):
     assert manager().server_state == "RUNNING"
     first = read_server_file(tmp_path / "state")
     assert manager().server_address == f"127.0.0.1:{first['port']}"
+    log = Path(bpy.utils.extension_path_user(EXTENSION)) / "server.log"
+    assert first["token"] in log.read_text() and log.stat().st_mode & 0o077 == 0  # for nobody else's eyes
     # A second Blender, or a second click, finds the running one.
     assert bpy.ops.neural_render.server_start() == {"FINISHED"}
     assert read_server_file(tmp_path / "state") == first

@@ -76,6 +76,19 @@ class AllowedPaths:
             )
         return found
 
+    def check_tree(self, path: str, what: str) -> Path:
+        """As ``check``, also for every link in the folder ``path``: archives may hold some.
+
+        Raises:
+            OptionError, HttpError: as ``check``.
+        """
+        found = self.check(path, what)
+        for folder, folders, files in os.walk(found):
+            for name in [*folders, *files]:
+                if os.path.islink(link := os.path.join(folder, name)):
+                    self.check(link, f"{what}: the link")
+        return found
+
     def check_frame(self, frame: PathFrame) -> None:
         """
         Raises:

@@ -14,7 +14,7 @@ from .schemas import AlignCapture, Aligned, CapturePoints, InspectCapture, Inspe
 
 
 def capture_routes(context: Context) -> APIRouter:
-    allowed = context.paths.check
+    allowed = context.paths.check_tree
     router = APIRouter(tags=["captures and scenes"])
 
     @router.post("/captures/inspect")

@@ -123,8 +123,8 @@ def check_training(params: TrainParams, given: dict[str, Any], paths: AllowedPat
     from ..methods.registry import get_method, make_config
     from ..training.options import TrainOptions
 
-    paths.check(params.scene, "scene")
-    if not paths.check(params.capture, "capture").exists():
+    paths.check_tree(params.scene, "scene")
+    if not paths.check_tree(params.capture, "capture").exists():
         raise HttpError(400, "capture", f"{params.capture}: there is no such file or folder; check the path")
     options = TrainOptions.from_json(given)
     make_config(get_method(options.method), options.preset, options.options)
@@ -139,9 +139,9 @@ def check_solve(params: SolveParams, given: dict[str, Any], paths: AllowedPaths)
     from ..solving.solve import check_out
 
     SolveOptions.from_json(given)
-    if not paths.check(params.footage, "footage").exists():
+    if not paths.check_tree(params.footage, "footage").exists():
         raise HttpError(400, "solve", f"{params.footage}: there is no such file or folder; check the path")
-    check_out(paths.check(params.out, "out"))
+    check_out(paths.check_tree(params.out, "out"))
 
 
 def check_rendering(params: RenderParams, paths: AllowedPaths) -> None:
@@ -151,12 +151,12 @@ def check_rendering(params: RenderParams, paths: AllowedPaths) -> None:
     """
     from ..scene import Scene
 
-    paths.check(params.out, "out")
+    paths.check_tree(params.out, "out")
     if isinstance(params.cameras, str):
         paths.check(params.cameras, "cameras")
     paths.check_frames(params.camera_path())
     params.options()
-    Scene(paths.check(params.scene, "scene")).read_info()
+    Scene(paths.check_tree(params.scene, "scene")).read_info()
 
 
 def check_meshing(params: MeshParams, paths: AllowedPaths) -> None:
@@ -166,9 +166,9 @@ def check_meshing(params: MeshParams, paths: AllowedPaths) -> None:
     """
     from ..scene import Scene
 
-    paths.check(params.out, "out")
+    paths.check_tree(params.out, "out")
     params.options()
-    Scene(paths.check(params.scene, "scene")).read_info()
+    Scene(paths.check_tree(params.scene, "scene")).read_info()
 
 
 def finished_frame(job: Job, name: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -71,6 +72,53 @@ def test_private_folders_are_refused_everywhere(server: Any, tmp_path: Path) -> 
             )
             assert "--allow-root" in answer.json()["error"]["message"]
     assert server.get("/v1/jobs").json()["jobs"] == []
+
+
+def test_links_inside_a_folder_are_followed_no_further(server: Any, tiny_film: Path, tmp_path: Path) -> None:
+    """A capture or scene from an archive may hold links to what the request itself may not name."""
+    film, scene = tmp_path / "film", tmp_path / "scene"
+    shutil.copytree(tiny_film, film)
+    (film / "cam01.mp4").unlink()
+    (film / "cam01.mp4").symlink_to(tiny_film / "cam01.mp4")  # as artists do, to their own films
+    assert server.post("/v1/captures/inspect", {"path": str(film)}).ok
+    (film / "deep").mkdir()
+    (film / "deep" / "notes.txt").symlink_to("/etc/hostname")
+    scene.mkdir()
+    (scene / "previews").symlink_to("/etc")
+    train = {"capture": str(tiny_film), "scene": str(scene)}
+    solve = {"footage": str(tiny_film), "out": str(tmp_path / "out")}
+    for call_path, body in (
+        ("/v1/captures/inspect", {"path": str(film)}),
+        ("/v1/captures/points", {"path": str(film)}),
+        ("/v1/scenes/inspect", {"path": str(scene)}),
+        ("/v1/jobs", {"kind": "train", "params": train}),
+        ("/v1/jobs", {"kind": "train", "params": {**train, "capture": str(film)}}),
+        ("/v1/jobs", {"kind": "solve", "params": {**solve, "footage": str(film)}}),
+        ("/v1/jobs", {"kind": "solve", "params": {**solve, "out": str(scene)}}),
+    ):
+        answer = server.post(call_path, body)
+        assert answer.status_code == 400 and answer.json()["error"]["code"] == "path", (call_path, body)
+        assert "the link" in answer.json()["error"]["message"]
+
+
+def test_links_that_a_job_would_write_through_are_refused(
+    server: Any, tiny_film: Path, tmp_path: Path
+) -> None:
+    """The folders that a training or a solve fills and clears in a scene or capture of a stranger."""
+    mine, scene, capture = tmp_path / "mine", tmp_path / "scene", tmp_path / "capture"
+    for folder in (mine / "stills", scene, capture):
+        folder.mkdir(parents=True)
+    (mine / "stills" / "letter.txt").write_text("dear")
+    (scene / "previews").symlink_to(mine)
+    (capture / "solve").symlink_to(mine)
+    train = {"capture": str(tiny_film), "scene": str(scene), "steps": 1, "overwrite": True}
+    job = server.wait_for(server.submit("train", **train)["id"], "done", "failed")
+    assert "previews: leads to another folder" in job["error"]["message"]
+    answer = server.post(
+        "/v1/jobs", {"kind": "solve", "params": {"footage": str(tiny_film), "out": str(capture)}}
+    )
+    assert answer.status_code == 400 and "solve: leads to another folder" in answer.json()["error"]["message"]
+    assert [path.name for path in mine.rglob("*")] == ["stills", "letter.txt"]
 
 
 def test_allowed_roots_are_the_only_ones(tmp_path: Path) -> None:
