@@ -19,6 +19,7 @@ from .operators import (
     installation,
     probe,
     proxy,
+    queue,
     render,
     render_capture,
     rig,
@@ -33,6 +34,7 @@ from .panels import edit as panels_edit
 from .panels import layers as panels_layers
 from .panels import light as panels_light
 from .panels import menus
+from .panels import queue as panels_queue
 from .panels import server as panels_server
 from .panels import time as panels_time
 from .panels import work as panels
@@ -43,6 +45,7 @@ _MODULES = (
     preferences,
     server,
     installation,
+    queue,
     capture,
     rig,
     render_capture,
@@ -59,6 +62,7 @@ _MODULES = (
     edit,
     composite,
     panels,
+    panels_queue,
     panels_server,
     panels_capture,
     panels_time,

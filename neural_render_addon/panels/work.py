@@ -229,12 +229,14 @@ def progress_text(task: TaskState) -> str:
     return f"{percent}, {minutes}:{seconds:02d} left"
 
 
-def draw_sentence(layout: bpy.types.UILayout, sentence: str, context: bpy.types.Context) -> None:
+def draw_sentence(
+    layout: bpy.types.UILayout, sentence: str, context: bpy.types.Context, icon: str = "ERROR"
+) -> None:
     """A sentence over as many lines as the sidebar's width asks for; Blender's labels do not wrap."""
     # A character of the interface's font is about seven pixels wide at scale 1.
     width = max(20, int(context.region.width / (7 * context.preferences.system.ui_scale)) - 4)
     column = layout.column(align=True)
-    line, icon = "", "ERROR"
+    line = ""
     for word in [*sentence.split(), ""]:
         if line and (not word or len(line) + len(word) >= width):
             column.label(text=line, icon=icon)

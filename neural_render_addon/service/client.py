@@ -118,6 +118,10 @@ class Client:
     def resume(self, job_id: str) -> Job:
         return Job.from_json(self._json("POST", f"/jobs/{job_id}/resume"))
 
+    def prioritise(self, job_id: str, priority: int) -> Job:
+        """Change a job's place in the queue, -100 to 100; one that runs is not interrupted."""
+        return Job.from_json(self._json("POST", f"/jobs/{job_id}/priority", {"priority": priority}))
+
     def forget(self, job_id: str) -> None:
         """Remove a finished job from the server's list; its files stay."""
         self._request("DELETE", f"/jobs/{job_id}")
@@ -242,6 +246,7 @@ class Client:
                 json=body,
                 timeout=(CONNECT_TIMEOUT, ANSWER_TIMEOUT),
                 stream=stream,
+                allow_redirects=False,  # our server sends nobody elsewhere
             )
         except requests.exceptions.ReadTimeout as error:
             raise ServerUnreachable(
@@ -278,7 +283,7 @@ class Client:
         return data
 
     def _check(self, response: requests.Response) -> None:
-        if response.ok:
+        if response.ok and not response.is_redirect:
             return
         if response.status_code in (401, 403):
             raise WrongToken(
@@ -309,6 +314,7 @@ class Client:
             headers=headers,
             stream=True,
             timeout=(CONNECT_TIMEOUT, SILENCE_TIMEOUT),
+            allow_redirects=False,
         ) as response:
             self._check(response)
             yield from parse_events(_lines(response.iter_content(chunk_size=None)))

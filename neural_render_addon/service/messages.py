@@ -153,7 +153,10 @@ class CaptureInfo:
 
 @dataclass(frozen=True)
 class Job:
-    """A training or a rendering on the server; ``time_left`` in seconds where it is known."""
+    """Work in the server's queue; ``time_left`` in seconds where it is known, ``created`` Unix seconds.
+
+    Of the queued jobs of a kind the one of the highest ``priority`` is next.
+    """
 
     FINAL_STATES: ClassVar[frozenset[str]] = frozenset({"done", "failed", "cancelled"})
 
@@ -167,6 +170,8 @@ class Job:
     metrics: Mapping[str, Any]
     result: Mapping[str, Any] | None
     error: str
+    priority: int
+    created: float
     raw: dict[str, Any] = field(repr=False)
 
     @property
@@ -187,6 +192,8 @@ class Job:
             metrics=data.get("metrics") or {},
             result=data.get("result"),
             error=str((data.get("error") or {}).get("message", "")),
+            priority=int(data.get("priority") or 0),
+            created=float(data.get("created") or 0.0),
             raw=data,
         )
 

@@ -21,6 +21,8 @@ from . import light as properties_light
 from . import method_choices
 from .edit import CLASSES as EDIT_CLASSES
 from .edit import EditProperties, tag_owner, tag_passes
+from .queue import CLASSES as QUEUE_CLASSES
+from .queue import QueuedJob
 
 TIME_MAPPINGS = (
     (TimeMapping.FOLLOW, "Follow Timeline", "The field runs with the timeline and holds at its ends"),
@@ -388,6 +390,10 @@ class WindowManagerProperties(bpy.types.PropertyGroup):
         type=FindingState, name="Findings", description="What Check Server found last"
     )
     tasks: CollectionProperty(type=TaskState, name="Tasks", description="Running work by name")
+    jobs: CollectionProperty(
+        type=QueuedJob, name="Jobs", description="The server's queue, when it was last read"
+    )
+    active_job: IntProperty(name="Active Job", description="The job that the buttons beside the list act on")
 
     def task(self, name: str) -> TaskState:
         """The state of the work called ``name``, made on first use (not while drawing)."""
@@ -408,6 +414,7 @@ CLASSES = (
     SceneProperties,
     TaskState,
     FindingState,
+    *QUEUE_CLASSES,
     WindowManagerProperties,
 )
 
