@@ -3,13 +3,13 @@
 python -m benchmarks.load CAPTURE SCENE [--clients 16] [--frames 400] [--width 64] [--out DIR]
 
 Every client asks for its next frame as soon as it has its last. Fair is: no client gets far more frames than
-another. Memory is that of the server's own process, without workers, after the first tenth and at the end.
+another, and no frame waits while many that were asked for later are answered. Memory is that of the server's
+own process, without workers, after a first tenth and at the end.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import threading
 import time
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import psutil
 
 from neural_render_addon.service.client import Client
@@ -30,9 +32,9 @@ from .server import running_server
 
 @dataclass
 class Asked:
-    """What one client saw: seconds from asking to having, and errors."""
+    """What one client saw: when it asked and when it had each frame, in seconds, and errors."""
 
-    waits: list[float] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
@@ -72,7 +74,13 @@ class Load:
                 client.render(str(self._scene), self._camera, 0.0)
             except Exception as error:
                 asked.errors.append(str(error))
-            asked.waits.append(time.perf_counter() - start)
+            asked.spans.append((start, time.perf_counter()))
+
+
+def overtaken(spans: npt.NDArray[np.float64]) -> int:
+    """The most frames that were asked for later than one frame and answered before it. ``spans`` (N, 2)."""
+    asked, answered = spans.T
+    return max(int(((asked > start) & (answered < end)).sum()) for start, end in spans)
 
 
 def measure(capture: Path, scene: Path, clients: int, frames: int, width: int) -> dict[str, Any]:
@@ -91,9 +99,10 @@ def measure(capture: Path, scene: Path, clients: int, frames: int, width: int) -
         after = client.job(job.id)
         if after.state != "running":
             raise SystemExit(f"the training is {after.state}: {after.error}")
-        waits = sorted(wait for asked in load.asked for wait in asked.waits)
-        counts = [len(asked.waits) for asked in load.asked]
-        grown = (server.memory_info().rss - memory) / 1e6
+        spans = np.array([span for asked in load.asked for span in asked.spans])
+        waits = np.sort(spans[:, 1] - spans[:, 0])
+        counts = [len(asked.spans) for asked in load.asked]
+        memory_after = server.memory_info().rss
         client.cancel(job.id)
         while not client.job(job.id).is_final:
             time.sleep(0.2)
@@ -102,11 +111,14 @@ def measure(capture: Path, scene: Path, clients: int, frames: int, width: int) -
         "frames": frames,
         "errors": sum(len(asked.errors) for asked in load.asked),
         "frames a second": frames / seconds,
-        "wait ms, median": 1e3 * statistics.median(waits),
-        "wait ms, longest": 1e3 * waits[-1],
+        "wait ms, median": 1e3 * float(np.median(waits)),
+        "wait ms, 99 of 100": 1e3 * float(np.quantile(waits, 0.99)),
+        "wait ms, longest": 1e3 * float(waits[-1]),
         "least frames of a client": min(counts),
         "most": max(counts),
-        "memory grown, MB": grown,
+        "overtaken by at most": overtaken(spans),
+        "memory before, MB": memory / 1e6,
+        "memory after, MB": memory_after / 1e6,
         "training steps meanwhile": after.metrics["step"] - step,
     }
 

@@ -54,13 +54,18 @@ def measure(capture: Path, minutes: float, downscale: float) -> dict[str, Any]:
         if job["state"] != "done":
             raise SystemExit(f"the training {job['state']}: {job['error']}")
         described = requests.post(
-            f"{url}/captures/inspect", json={"path": params["capture"]}, headers=headers, timeout=120
+            f"{url}/captures/inspect",
+            json={"path": params["capture"], "downscale": max(1.0, downscale)},
+            headers=headers,
+            timeout=120,
         ).json()
         return {
             "capture": capture.name,
             "timesteps": described["timesteps"],
             "size": f"{described['cameras'][0]['w']}x{described['cameras'][0]['h']}",
             "downscale": downscale,
+            "decoded frames, MB": described["needs"]["frames"] / 1e6,
+            "estimate before, MB": described["needs"]["memory"] / 1e6,
             "minutes": minutes,
             "steps": job["metrics"]["step"],
             "peak MB, all processes": peak / 1e6,

@@ -132,12 +132,14 @@ class Hung(BaseException):
 
 def survives(read: Callable[[], Any]) -> None:
     """``read`` ends in time and memory, well or with a sentence for the user; anything else goes up."""
-    with _limited(), contextlib.suppress(NeuralRenderError):
+    with limited(), contextlib.suppress(NeuralRenderError):
         read()
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[None]:
+def limited() -> Iterator[None]:
+    """In time and memory, whatever the file says."""
+
     def too_long(*_: object) -> None:
         raise Hung(f"the reader hung for {SECONDS} s")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,8 @@ def _depth_channel(path: str, wanted: str) -> FloatImage:
     """The depth in an EXR: the channel ``wanted``, else its only one that is named as depths are."""
     import OpenEXR
 
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a named pipe would wait for ever
+        raise OptionError(f"{path}: is no file but a folder or a pipe; choose the CG's depth as EXR")
     try:
         with OpenEXR.File(path, separate_channels=True) as file:
             channels = {name: channel for part in file.parts for name, channel in part.channels.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import point_scene
 import pytest
-from fuzzing import broken_bytes, broken_json, fuzzed, survives
+from fuzzing import broken_bytes, broken_json, fuzzed, limited, survives
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,13 +159,15 @@ def test_a_pipe_in_place_of_a_file(tmp_path: Path) -> None:
     for file in (scene.info_file, scene.model_file):
         kept = file.rename(tmp_path / "kept")
         os.mkfifo(file)
-        with pytest.raises(SceneError, match=file.name):
+        with limited(), pytest.raises(SceneError, match=file.name):
             load_method(scene, "cpu")
         file.unlink()
         kept.rename(file)
     os.mkfifo(scene.cameras_file)
-    with pytest.raises(CameraFileError, match=r"cameras\.json"):
+    with limited(), pytest.raises(CameraFileError, match=r"cameras\.json"):
         CameraPath.load(scene.cameras_file)
+    with limited(), pytest.raises(OptionError, match=r"cameras\.json"):
+        SplitDepth(str(scene.cameras_file)).read(8, 6)
 
 
 def test_a_config_that_would_fill_the_memory(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ def read_ply(path: Path) -> PointCloud:
     Raises:
         CaptureError: it is no PLY file, is cut off, or does not begin with vertices.
     """
+    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+        raise CaptureError(f"{path}: is no file but a folder or a pipe; remove it")
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from fuzzing import broken_bytes, broken_json, broken_text, fuzzed, survives
+from fuzzing import broken_bytes, broken_json, broken_text, fuzzed, limited, survives
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -304,6 +304,15 @@ def test_a_pipe_in_place_of_a_file(good: Folder, name: str, tmp_path: Path) -> N
         file.unlink()
         kept.rename(file)
     read_whole(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+@pytest.mark.parametrize("read", [read_ply, read_image, VideoReader])
+def test_a_pipe_is_no_file(read: Callable[[Path], Any], tmp_path: Path) -> None:
+    path = tmp_path / "pipe.png"
+    os.mkfifo(path)
+    with limited(), pytest.raises(CaptureError, match=r"pipe\.png"):
+        read(path)
 
 
 def test_a_calibration_that_opencv_read_for_ever(good: Folder) -> None:
