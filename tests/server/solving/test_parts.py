@@ -197,3 +197,12 @@ def test_what_a_symbolic_link_points_to_is_brought_along(tmp_path: Path) -> None
     assert bring(tmp_path / "cam00.mp4", tmp_path / "out" / "videos", tmp_path / "out") == "videos/cam00.mp4"
     brought = tmp_path / "out" / "videos" / "cam00.mp4"
     assert not brought.is_symlink() and brought.read_bytes() == b"film"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"done": 3}', '{"done": [[]]}', '{"done": {"a": 1}}', "[" * 100_000]
+)
+def test_a_damaged_list_of_stages_begins_anew(tmp_path: Path, content: str) -> None:
+    (tmp_path / "solve").mkdir()
+    (tmp_path / "solve" / "stages.json").write_text(content)
+    assert Stages(tmp_path).begin("pictures", [])
