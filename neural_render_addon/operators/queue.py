@@ -34,7 +34,16 @@ class NEURALRENDER_OT_queue_watch(TaskOperator, bpy.types.Operator):
     bl_label = "Watch Queue"
     task_name = "queue"
 
-    once: BoolProperty(name="Once", description="Read the queue once", default=False, options={"SKIP_SAVE"})
+    once: BoolProperty(
+        name="Once",
+        description="Read the queue once, as scripts do; the button follows it",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.once = bpy.app.background or context.window is None
+        return super().invoke(context, event)
 
     def prepare(self, context: bpy.types.Context) -> Work:
         settings = server_settings(context)

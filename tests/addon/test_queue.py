@@ -28,7 +28,7 @@ def wait_for(client: Client, job_id: str, is_good) -> None:
 
 def listed() -> list[tuple[str, str, int]]:
     """What the panel shows, read anew."""
-    bpy.ops.neural_render.queue_watch(once=True)
+    bpy.ops.neural_render.queue_watch()
     return [(job.name, job.state, job.priority) for job in bpy.context.window_manager.neural_render.jobs]
 
 
@@ -97,7 +97,7 @@ def test_a_blender_that_closes_leaves_its_job_to_the_one_that_watches(
     """Two real Blenders: the other one trains and is killed; the server and the job stay for this one."""
     use_server(own_server)
     client = client_of(own_server)
-    bpy.ops.neural_render.queue_watch(once=True)  # this Blender is known to the server
+    bpy.ops.neural_render.queue_watch()  # this Blender is known to the server
     arguments = [built_zip, own_server.state_dir, tiny / "n3dv", tmp_path / "scenes", EXTENSION, tmp_path]
     other = subprocess.Popen(
         [sys.executable, "-c", TRAIN, *map(str, arguments)], cwd=REPOSITORY, stdout=subprocess.DEVNULL

@@ -100,7 +100,7 @@ def test_no_other_machine_without_online_access(remote_preferences):
     with pytest.raises(RuntimeError, match=r"another machine; enable .* Allow Online Access"):
         connect()
     with pytest.raises(RuntimeError, match="Allow Online Access"):
-        bpy.ops.neural_render.queue_watch(once=True)
+        bpy.ops.neural_render.queue_watch()
 
 
 def test_the_token_of_this_machines_server_goes_nowhere_else(remote_preferences, server):
