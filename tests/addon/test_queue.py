@@ -117,28 +117,3 @@ def test_a_blender_that_closes_leaves_its_job_to_the_one_that_watches(
     wait_for(client, job.id, lambda job: job.state == "cancelled")
     scene = next((tmp_path / "scenes").rglob("scene.json"))
     assert json.loads(scene.read_text())["step"] >= 0
-
-
-def test_a_restart_finds_the_queue_as_it_was(empty_scene, own_server, tiny, tmp_path):
-    """Order, priorities and what is paused survive a server that is killed."""
-    use_server(own_server)
-    client = client_of(own_server)
-    jobs = [
-        client.submit("train", {"capture": str(tiny / "n3dv"), "scene": str(tmp_path / name), **LONG}).id
-        for name in ("first", "second", "held")
-    ]
-    bpy.ops.neural_render.job_pause(job_id=jobs[2])
-    bpy.ops.neural_render.job_sooner(job_id=jobs[1])
-    wait_for(client, jobs[0], lambda job: job.state == "running")
-    own_server.kill()
-    second = RunningServer(own_server.state_dir)
-    try:
-        use_server(second)
-        wait_for(client_of(second), jobs[1], lambda job: job.state == "running")
-        assert sorted(listed()) == sorted(
-            [(jobs[0], "QUEUED", 0), (jobs[1], "RUNNING", 1), (jobs[2], "PAUSED", 0)]
-        )
-        for job_id in jobs:
-            bpy.ops.neural_render.job_cancel(job_id=job_id)
-    finally:
-        second.stop()

@@ -213,6 +213,32 @@ def test_jobs_survive_a_server_that_is_killed(
     second.wait_for(job_id, "cancelled")
 
 
+def test_a_restart_finds_the_queue_as_it_was(
+    start_server: Callable[..., Any], tiny_film: Path, tmp_path: Path
+) -> None:
+    """Order, priorities and what is paused survive a server that is killed."""
+    first = start_server()
+    running, usual, urgent, held = (
+        submit_training(first, tiny_film, tmp_path / name, **LONG)
+        for name in ("running", "usual", "urgent", "held")
+    )
+    first.post(f"/v1/jobs/{held}/pause")
+    first.post(f"/v1/jobs/{urgent}/priority", {"priority": 7})
+    first.wait_for(running, "running")
+    first.process.kill()
+    first.process.wait()
+    second = start_server()
+    second.wait_for(urgent, "running")
+    states = {
+        job_id: (second.job(job_id)["state"], second.job(job_id)["priority"]) for job_id in (usual, held)
+    }
+    assert states == {usual: ("queued", 0), held: ("paused", 0)}
+    assert second.job(running)["state"] == "queued" and second.job(urgent)["priority"] == 7
+    for job_id in (running, usual, held, urgent):
+        second.post(f"/v1/jobs/{job_id}/cancel")
+    second.wait_for(urgent, "cancelled")
+
+
 def test_a_rendering_streams_its_frames(
     server: Any, trained_scene: Path, tiny_camera_file: Path, tmp_path: Path
 ) -> None:
