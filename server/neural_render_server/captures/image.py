@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -100,7 +101,7 @@ def read_image(path: Path) -> Pixels:
 
 def _check_file(path: Path) -> None:
     """Refuse what would be waited for, for ever: a named pipe."""
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise CaptureError(f"{path}: is no file but a folder or a pipe; remove it")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def read_ply(path: Path) -> PointCloud:
     Raises:
         CaptureError: it is no PLY file, is cut off, or does not begin with vertices.
     """
-    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a named pipe would wait for ever
         raise CaptureError(f"{path}: is no file but a folder or a pipe; remove it")
     try:
         data = path.read_bytes()

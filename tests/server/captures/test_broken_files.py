@@ -315,6 +315,11 @@ def test_a_pipe_is_no_file(read: Callable[[Path], Any], tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_name_that_no_disk_takes(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="cannot be read"):
+        read_image(tmp_path / ("x" * 300 + ".png"))
+
+
 def test_a_calibration_that_opencv_read_for_ever(good: Folder) -> None:
     """Its reader looped in native code, where nothing could end it, on a list that lost its first line."""
     path = good("easymocap") / "intri.yml"
