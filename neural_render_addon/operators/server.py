@@ -28,6 +28,8 @@ class NEURALRENDER_OT_server_start(TaskOperator, bpy.types.Operator):
             try:
                 connection = server_process.connect(settings)
             except ServerUnreachable:
+                if not settings.is_local:
+                    raise  # why it cannot be reached says more than that it cannot be started from here
                 emit(Note("Starting the server"))
                 connection = server_process.start(settings, stopped)
             emit(MethodsListed(connection.client.methods()))

@@ -263,9 +263,9 @@ class Client:
                 raise ServerUnreachable(
                     f"{self._certificate}: there is no such file; choose the certificate in the preferences"
                 ) from error
-            raise ServerUnreachable(
-                f"No server answers at {self.address}; press Start Server in the Neural Render tab"
-            ) from error
+            is_elsewhere = self.base_url.startswith("https")
+            remedy = "start it there" if is_elsewhere else "press Start Server in the Neural Render tab"
+            raise ServerUnreachable(f"No server answers at {self.address}; {remedy}") from error
         self._check(response)
         return response
 
