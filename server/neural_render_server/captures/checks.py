@@ -103,7 +103,10 @@ def path_inside(root: Path, value: Any, where: str) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise CaptureError(f"{where}: {value!r} is not a file path")
     relative = Path(value.replace("\\", "/"))
-    resolved = (root / relative).resolve()
+    try:
+        resolved = (root / relative).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or no name of any file
+        raise CaptureError(f"{where}: {value!r} is not a file path") from error
     if relative.is_absolute() or not resolved.is_relative_to(root.resolve()):
         raise CaptureError(
             f"{where}: the path {value!r} leads out of the capture's folder; "

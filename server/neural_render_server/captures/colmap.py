@@ -73,7 +73,12 @@ def read_colmap(path: Path) -> Capture:
     folder = model_folder(path)
     assert folder is not None
     model = load_model(folder)
-    images = sorted((i for i in model.images.values() if i.has_pose), key=lambda i: natural_key(i.name))
+    try:
+        images = sorted((i for i in model.images.values() if i.has_pose), key=lambda i: natural_key(i.name))
+    except UnicodeDecodeError as error:
+        raise CaptureError(
+            f"{folder}: a photo's name in the COLMAP model is not UTF-8; rename the photo and solve again"
+        ) from error
     if not images:
         raise CaptureError(f"{folder}: the COLMAP model has no posed images; run the mapper again")
     root = _images_folder(path, folder, [image.name for image in images])
@@ -159,6 +164,8 @@ def posed_camera(image: Any, lens: Any, width: int, height: int, where: str) -> 
         raise CaptureError(
             f"{where}: the pose has NaN or infinite values; solve this camera again or remove it"
         )
+    if abs(np.linalg.det(world_to_camera[:3, :3])) < 1e-9:
+        raise CaptureError(f"{where}: the pose's rotation is singular; solve this camera again or remove it")
     solved = Camera(
         width=int(lens.width),
         height=int(lens.height),

@@ -56,7 +56,7 @@ class AllowedPaths:
             raise OptionError(f"{what} {path!r} must be an absolute path on the server's machine")
         try:
             resolved = found.resolve()
-        except (OSError, RuntimeError) as error:  # a loop of links, or a name too long
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or no name of any file
             raise OptionError(f"{what} {path!r} cannot be followed; check the path") from error
         if self.roots:
             if not _is_below(resolved, self.roots):

@@ -315,6 +315,38 @@ def test_a_pipe_is_no_file(read: Callable[[Path], Any], tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"file_path": "\ud800.png"}, "is not a file path"),
+        ({"transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]}, "last row"),
+    ],
+)
+def test_a_frame_of_odd_values(good: Folder, changes: dict[str, Any], message: str) -> None:
+    path = good("transforms") / "transforms.json"
+    before = path.read_bytes()
+    tree = json.loads(before)
+    tree["frames"][0].update(changes)
+    try:
+        path.write_text(json.dumps(tree))
+        with pytest.raises(CaptureError, match=message):
+            read_whole(good("transforms"))
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_photos_name_that_is_no_text(good: Folder) -> None:
+    path = good("colmap_bin") / "sparse/0/images.bin"
+    before = path.read_bytes()
+    first_name = 8 + 64
+    try:
+        path.write_bytes(before[:first_name] + b"\x80" + before[first_name + 1 :])
+        with pytest.raises(CaptureError, match="photo's name in the COLMAP model is not UTF-8"):
+            read_whole(good("colmap_bin"))
+    finally:
+        path.write_bytes(before)
+
+
 def test_a_name_that_no_disk_takes(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="cannot be read"):
         read_image(tmp_path / ("x" * 300 + ".png"))
