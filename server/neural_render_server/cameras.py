@@ -277,9 +277,7 @@ def pose_matrix(value: Any, where: str) -> FloatArray:
         raise CameraFileError(
             f"{where}: the pose has NaN or infinite values; solve this camera again or remove it"
         )
-    if not np.allclose(matrix[3], [0.0, 0.0, 0.0, 1.0]):
-        raise CameraFileError(f"{where}: the last row of 'transform_matrix' is not 0 0 0 1; export it again")
-    if abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+    if min(abs(np.linalg.det(matrix[:3, :3])), abs(np.linalg.det(matrix))) < 1e-9:
         raise CameraFileError(
             f"{where}: the pose's rotation is singular; solve this camera again or remove it"
         )

@@ -319,7 +319,7 @@ def test_a_pipe_is_no_file(read: Callable[[Path], Any], tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"file_path": "\ud800.png"}, "is not a file path"),
-        ({"transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]}, "last row"),
+        ({"transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]}, "singular"),
     ],
 )
 def test_a_frame_of_odd_values(good: Folder, changes: dict[str, Any], message: str) -> None:
