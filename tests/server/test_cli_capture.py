@@ -57,7 +57,11 @@ def test_offsets_by_hand_are_seconds_or_frames(film: Path, capsys: pytest.Captur
     code, result = told(capsys, "capture", "sync", str(film), "--by", "audio")
     assert code == 1 and "has no video" in result["error"]["message"]
     code, result = told(capsys, "capture", "sync", str(film), "--fps", "6")
-    assert code == 0 and result == {"fps": 6.0, "timesteps": len(open_capture(film).times)}
+    assert code == 0 and result == {
+        "fps": 6.0,
+        "timesteps": len(open_capture(film).times),
+        "readouts": {},
+    }
     code, result = told(capsys, "capture", "sync", str(film))
     assert code == 1 and "--offset" in result["error"]["message"]
     with pytest.raises(SystemExit):
