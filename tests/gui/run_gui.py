@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ def main() -> int:
     options = parse_arguments()
     out = (options.out or Path(tempfile.mkdtemp(prefix="neural-render-gui-"))).resolve()
     out.mkdir(parents=True, exist_ok=True)
+    for earlier in ("server", "neural_render"):  # the jobs of a run that was broken off would go on
+        shutil.rmtree(out / earlier, ignore_errors=True)
     blender, blender_gui = str(options.blender / "blender"), str(options.blender / "blender-gui")
     screen = options.screen or SCREENS.get(options.script, SCREEN)
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(out / "user"), "GUI_SCREEN": screen}
