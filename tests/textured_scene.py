@@ -71,5 +71,12 @@ def film(positions: list[list[float]], timesteps: int, one_each: bool = False, w
 ARC = [[x, -3.0 + 0.15 * x * x, z] for z in (-0.3, 0.4) for x in (-1.0, -0.35, 0.35, 1.0)]
 
 
+def moving_film() -> Views:
+    """The scene filmed for five timesteps, its depths stated."""
+    views = film(ARC, 5)
+    views.near_far = np.tile([1.5, 9.0], (len(ARC), 1))
+    return views
+
+
 def quiet(message: str, fraction: float) -> None:
     assert 0.0 <= fraction <= 1.0, message

@@ -21,6 +21,7 @@ from . import light as properties_light
 from . import method_choices
 from .edit import CLASSES as EDIT_CLASSES
 from .edit import EditProperties, tag_owner, tag_passes
+from .progress import WithProgress
 from .queue import CLASSES as QUEUE_CLASSES
 from .queue import QueuedJob
 
@@ -340,20 +341,11 @@ class SceneProperties(bpy.types.PropertyGroup):
     )
 
 
-class TaskState(bpy.types.PropertyGroup):
+class TaskState(WithProgress, bpy.types.PropertyGroup):
     """What the panel shows of one kind of running work. ``name`` is the task's name."""
 
     is_running: BoolProperty(name="Running", description="The work goes on")
     is_paused: BoolProperty(name="Paused", description="The job waits in the server until it is resumed")
-    progress: FloatProperty(
-        name="Progress", description="Part of the work that is done", min=0.0, max=1.0, subtype="FACTOR"
-    )
-    time_left: FloatProperty(
-        name="Time Left",
-        description="Seconds until it is done; negative where unknown",
-        default=-1.0,
-        unit="TIME_ABSOLUTE",
-    )
     text: StringProperty(name="Message", description="What is being done")
     error: StringProperty(name="Error", description="Why the last run ended early")
     psnr: FloatProperty(name="PSNR", description="Likeness to the training pictures in dB; 0 where unknown")

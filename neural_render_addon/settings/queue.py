@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import EnumProperty, IntProperty, StringProperty
+
+from .progress import WithProgress
 
 STATES = (
     ("RUNNING", "Running", "The server works on it"),
@@ -15,7 +17,7 @@ STATES = (
 )
 
 
-class QueuedJob(bpy.types.PropertyGroup):
+class QueuedJob(WithProgress, bpy.types.PropertyGroup):
     """``name`` is the job's id in the server."""
 
     kind: StringProperty(name="Kind", description="What is done: train, render, mesh or solve")
@@ -23,15 +25,6 @@ class QueuedJob(bpy.types.PropertyGroup):
         name="Target", description="The file or folder that it writes", subtype="FILE_PATH"
     )
     state: EnumProperty(name="State", description="How far the job is", items=STATES)
-    progress: FloatProperty(
-        name="Progress", description="Part of the work that is done", min=0.0, max=1.0, subtype="FACTOR"
-    )
-    time_left: FloatProperty(
-        name="Time Left",
-        description="Seconds until it is done; negative where unknown",
-        default=-1.0,
-        unit="TIME_ABSOLUTE",
-    )
     priority: IntProperty(
         name="Priority", description="Of the queued jobs of a kind the one of the highest comes next"
     )

@@ -21,7 +21,7 @@ from ..files import write_json
 from .capture import Capture
 from .checks import read_json_object
 from .readout import Readout, with_readouts
-from .retime import recording_names, retimed
+from .retime import check_recordings, recording_names, retimed
 from .similarity import moved_capture, similarity
 
 FILE = "capture.json"
@@ -169,12 +169,7 @@ def shifted(capture: Capture, offsets: dict[str, float], fps: float | None = Non
     """
     file = amendments_file(capture.path)
     names = recording_names(capture)
-    unknown = sorted(set(offsets) - set(names))
-    if unknown:
-        raise CaptureError(
-            f"{file}: an offset is given for {', '.join(unknown)}, but there is no such camera; "
-            f"there are {', '.join(dict.fromkeys(names))}"
-        )
+    check_recordings(names, offsets, "an offset", file)
     if not capture.is_dynamic:
         return capture
     seconds = np.array([offsets.get(names[view.camera], 0.0) for view in capture.views])

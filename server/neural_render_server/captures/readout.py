@@ -13,7 +13,7 @@ from ..cameras import FloatArray, is_finite_number
 from ..errors import CaptureError
 from ..rolling_shutter import RollingShutter
 from .capture import Capture
-from .retime import recording_names
+from .retime import check_recordings, recording_names
 
 Direction = Literal["down", "up", "left", "right"]
 
@@ -66,12 +66,7 @@ def with_readouts(capture: Capture, readouts: Mapping[str, Readout], where: str)
         CaptureError: there is no such recording.
     """
     names = recording_names(capture)
-    unknown = sorted(set(readouts) - set(names))
-    if unknown:
-        raise CaptureError(
-            f"{where}: a readout is given for {', '.join(unknown)}, but there is no such camera; "
-            f"there are {', '.join(dict.fromkeys(names))}"
-        )
+    check_recordings(names, readouts, "a readout", where)
     still = Readout(0.0)
     shutters = [readouts.get(name, still).shutter for name in names]
     recordings: dict[str, list[int]] = {}

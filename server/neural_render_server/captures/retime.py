@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from ..errors import CaptureError
 from .capture import Capture, View
 from .timeline import FloatArray, moments_of, place
 
@@ -26,6 +28,20 @@ def recording_names(capture: Capture) -> list[str]:
     ]
     shared = Counter(moving)
     return [short if shared[short] > 1 else name for short, name in zip(moving, names, strict=True)]
+
+
+def check_recordings(names: Sequence[str], given: Iterable[str], what: str, where: object) -> None:
+    """Whether all that is ``given``, by recording, has one among ``names``.
+
+    Raises:
+        CaptureError: there is no such recording; told of ``what`` is given in the file ``where``.
+    """
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise CaptureError(
+            f"{where}: {what} is given for {', '.join(unknown)}, but there is no such camera; "
+            f"there are {', '.join(dict.fromkeys(names))}"
+        )
 
 
 def retimed(capture: Capture, times: FloatArray, fps: float | None = None) -> Capture | None:

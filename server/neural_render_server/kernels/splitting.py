@@ -18,7 +18,7 @@ import numpy as np
 from .jit import exp2_small, inlined, kernel
 from .layout import GUARD, TILE
 from .projection import LOG2_E, rotation_of
-from .rasterizer import _ALPHA_MAXIMUM, _CHECK, _FLOOR, _HALF, _ONE, _ZERO, close_rows, row_reached
+from .rasterizer import _CHECK, _HALF, _ONE, _ZERO, alpha_at, close_rows, row_reached
 
 # The normal distribution's integral is within 0.00014 of the logistic of 1.5976 x + 0.07056 x^3 (Bowling et
 # al. 2009).
@@ -146,36 +146,6 @@ def clear_shares(
     return True
 
 
-@inlined
-def blend_row(
-    state: Any,
-    row: int,
-    a: Any,
-    slope: Any,
-    remainder: Any,
-    x0: Any,
-    cut: Any,
-    red: Any,
-    green: Any,
-    blue: Any,
-    distance: Any,
-) -> None:
-    """Blend a splat of exponent ``(a dx + slope) dx + remainder`` behind what the row's 16 pixels hold."""
-    for lane in range(TILE):
-        dx = np.float32(lane) + x0
-        exponent = (a * dx + slope) * dx + remainder
-        safe = exponent if exponent > _FLOOR else _FLOOR
-        alpha = exp2_small(safe)
-        alpha = alpha if alpha < _ALPHA_MAXIMUM else _ALPHA_MAXIMUM
-        alpha = _ZERO if exponent < cut else alpha
-        weight = alpha * state[row, 0, lane]
-        state[row, 0, lane] -= weight
-        state[row, 1, lane] += weight * red
-        state[row, 2, lane] += weight * green
-        state[row, 3, lane] += weight * blue
-        state[row, 4, lane] += weight * distance
-
-
 @kernel
 def rasterize_parts(
     splats: Any,
@@ -279,16 +249,19 @@ def rasterize_parts(
                 if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
                     continue
                 if is_clear and parts == 1:
-                    blend_row(state, row, a, slope, remainder, x0, cut, red, green, blue, distance)
+                    for lane in range(TILE):
+                        weight = (
+                            alpha_at(np.float32(lane) + x0, a, slope, remainder, cut) * state[row, 0, lane]
+                        )
+                        state[row, 0, lane] -= weight
+                        state[row, 1, lane] += weight * red
+                        state[row, 2, lane] += weight * green
+                        state[row, 3, lane] += weight * blue
+                        state[row, 4, lane] += weight * distance
                     continue
                 row_depth = distance + along_y * dy
                 for lane in range(TILE):
-                    dx = np.float32(lane) + x0
-                    exponent = (a * dx + slope) * dx + remainder
-                    safe = exponent if exponent > _FLOOR else _FLOOR
-                    alpha = exp2_small(safe)
-                    alpha = alpha if alpha < _ALPHA_MAXIMUM else _ALPHA_MAXIMUM
-                    alphas[lane] = _ZERO if exponent < cut else alpha
+                    alphas[lane] = alpha_at(np.float32(lane) + x0, a, slope, remainder, cut)
                 for part in range(parts):
                     for lane in range(TILE):
                         constant = row_constants[row, part, lane]

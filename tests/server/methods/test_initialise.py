@@ -16,6 +16,7 @@ from textured_scene import (
     WIDTH,
     film,
     look_at,
+    moving_film,
     quiet,
     render,
 )
@@ -42,9 +43,7 @@ def start(views: Views, count: int = COUNT, kind: str = "plane-sweep", seed: int
 
 @pytest.fixture(scope="module")
 def moving_views() -> Views:
-    views = film(ARC, 5)
-    views.near_far = np.tile([1.5, 9.0], (len(ARC), 1))
-    return views
+    return moving_film()
 
 
 @pytest.fixture(scope="module")

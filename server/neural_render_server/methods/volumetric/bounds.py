@@ -144,10 +144,15 @@ def in_hull(views: TrainingViews, centers: FloatArray, voxel: float, report: Rep
     return result
 
 
-def hull_is_known(views: TrainingViews) -> bool:
-    """Whether alpha bounds the object: it has alpha, and stands still or is filmed by standing cameras."""
+def views_agree(views: TrainingViews) -> bool:
+    """Whether views can be compared over all times: the scene stands still, or the cameras do."""
     stands_still = len(np.unique(views.timestep_indices)) == 1
-    return views.has_alpha and (stands_still or len(np.unique(views.camera_indices)) < len(views))
+    return stands_still or len(np.unique(views.camera_indices)) < len(views)
+
+
+def hull_is_known(views: TrainingViews) -> bool:
+    """Whether alpha bounds the object."""
+    return views.has_alpha and views_agree(views)
 
 
 def _visible_half(camera: Camera, center: FloatArray) -> float:

@@ -24,7 +24,7 @@ from .marched import MarchedField, Marcher
 from .occupancy import OccupancyGrid
 from .optimizer import FieldOptimizer
 from .ray_method import RayMethod
-from .rays import PixelSampler, RayGatherer, step_random, torch_random
+from .rays import Pixels, PixelSampler, RayGatherer, step_random, torch_random
 from .rendering import RenderedRays, RenderRays
 from .schedule import Schedule, learning_rate
 from .stereo_depths import StereoDepths, around_surfaces, find_stereo_depths
@@ -165,13 +165,8 @@ class MarchedMethod(RayMethod, Generic[Config]):
             backgrounds = torch_random(random, len(batch), 3, device=self.device)
         jitter = torch_random(random, len(batch), device=self.device)
         near = torch.zeros_like(jitter)
-        parts = None
-        if training.stereo is None:  # resumed
-            training.stereo = self._find_stereo_depths(views, lambda message, fraction: None)
         weight = self.config.stereo_weight * max(0.0, 1.0 - progress / GUIDED_SHARE)
-        if training.stereo.is_known and weight > 0.0:
-            surfaces = torch.from_numpy(training.stereo.surfaces(pixels, views)).to(self.device)
-            parts = around_surfaces(surfaces)
+        surfaces = self._surfaces(pixels, views, training) if weight > 0.0 else None
         rendered = marcher.render(
             field,
             batch.rays_o,
@@ -180,11 +175,11 @@ class MarchedMethod(RayMethod, Generic[Config]):
             near,
             near + math.inf,
             jitter,
-            parts,
+            None if surfaces is None else around_surfaces(surfaces),
         )
         colors = rendered.color + (1.0 - rendered.opacity[:, None]) * backgrounds
         loss = HUBER_SHARE * huber_loss(colors, batch.colors, delta=HUBER_DELTA) / HUBER_DELTA
-        if rendered.mattes is not None:
+        if surfaces is not None and rendered.mattes is not None:
             elsewhere = (1.0 - rendered.mattes[:, 0])[surfaces.isfinite()]
             loss = loss + weight * elsewhere.sum() / len(batch)
         value = float(loss.detach())
@@ -299,6 +294,14 @@ class MarchedMethod(RayMethod, Generic[Config]):
             return marcher.density(field, points, times)
 
         marcher.grid.update(step, density, marcher.steps.least, random)
+
+    def _surfaces(self, pixels: Pixels, views: TrainingViews, training: _Training) -> torch.Tensor | None:
+        """(R,) depths of the surfaces on the pixels' rays, infinite where not known; None where none is."""
+        if training.stereo is None:  # resumed
+            training.stereo = self._find_stereo_depths(views, lambda message, fraction: None)
+        if not training.stereo.is_known:
+            return None
+        return torch.from_numpy(training.stereo.surfaces(pixels, views)).to(self.device)
 
     def _find_stereo_depths(self, views: TrainingViews, report: Report) -> StereoDepths:
         return find_stereo_depths(views, report) if self.config.stereo_weight > 0 else StereoDepths({})

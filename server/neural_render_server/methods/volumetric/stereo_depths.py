@@ -21,6 +21,7 @@ from ..gaussians.plane_sweep import DEPTH_TOLERANCE, DepthMap
 from ..gaussians.rig import spread_out
 from ..gaussians.still_scene import still_scene
 from ..gaussians.surfaces import still_surfaces
+from .bounds import views_agree
 from .rays import Pixels
 
 FloatArray = npt.NDArray[np.float64]
@@ -103,8 +104,7 @@ def find_stereo_depths(views: TrainingViews, report: Report) -> StereoDepths:
     Raises:
         Cancelled: from ``report``.
     """
-    stands_still = len(np.unique(views.timestep_indices)) == 1
-    if views.has_alpha or not (stands_still or _is_static_rig(views)):
+    if views.has_alpha or not views_agree(views):
         return StereoDepths({})
     scene = still_scene(views, report)
     cameras = scene.working.cameras
@@ -112,10 +112,6 @@ def find_stereo_depths(views: TrainingViews, report: Report) -> StereoDepths:
     references = spread_out(cameras, REFERENCES)
     _, maps = still_surfaces(cameras, scene.images, still, scene.ranges, references, report)
     return StereoDepths(maps)
-
-
-def _is_static_rig(views: TrainingViews) -> bool:
-    return len(np.unique(views.camera_indices)) < len(views)
 
 
 def _nearest(depth_map: DepthMap) -> npt.NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from ball_views import Views
-from textured_scene import ARC, HEIGHT, SPEED, WALL, WIDTH, film, quiet
+from textured_scene import ARC, HEIGHT, SPEED, WALL, WIDTH, film, moving_film, quiet
 
 from neural_render_server.methods.instant_ngp import InstantNgpMethod
 from neural_render_server.methods.registry import make_config
@@ -25,9 +25,7 @@ CELL = 0.15
 
 @pytest.fixture(scope="module")
 def views() -> Views:
-    views = film(ARC, 5)
-    views.near_far = np.tile([1.5, 9.0], (len(ARC), 1))
-    return views
+    return moving_film()
 
 
 @pytest.fixture(scope="module")
