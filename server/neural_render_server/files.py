@@ -21,6 +21,11 @@ _PARTIAL = "-partial-"
 MAX_JSON_BYTES = 256 * 2**20
 
 
+def is_no_file(path: Path | str) -> bool:
+    """Whether something is there that is no file: a folder, or a named pipe, to open which waits for ever."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
 def read_json(path: Path) -> Any:
     """The JSON in a file.
 
@@ -28,7 +33,7 @@ def read_json(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is not JSON in UTF-8, or too large or too deep to be one of ours.
     """
-    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+    if is_no_file(path):
         raise ValueError("not a regular file")
     with path.open("rb") as file:
         data = file.read(MAX_JSON_BYTES + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import OptionError
+from .files import is_no_file
 
 FloatImage = npt.NDArray[np.float32]
 
@@ -98,7 +98,7 @@ def _depth_channel(path: str, wanted: str) -> FloatImage:
     """The depth in an EXR: the channel ``wanted``, else its only one that is named as depths are."""
     import OpenEXR
 
-    if os.path.exists(path) and not os.path.isfile(path):  # opening a named pipe would wait for ever
+    if is_no_file(path):
         raise OptionError(f"{path}: is no file but a folder or a pipe; choose the CG's depth as EXR")
     try:
         with OpenEXR.File(path, separate_channels=True) as file:

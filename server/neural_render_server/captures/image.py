@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import psutil
 from PIL import Image
 
 from ..errors import CaptureError
+from ..files import is_no_file
 from .exr_image import EXR_SUFFIX, exr_header, read_exr_linear
 from .pixels import Pixels, as_float, from_float
 from .transfer import linear_to_srgb
@@ -101,7 +101,7 @@ def read_image(path: Path) -> Pixels:
 
 def _check_file(path: Path) -> None:
     """Refuse what would be waited for, for ever: a named pipe."""
-    if os.path.exists(path) and not os.path.isfile(path):
+    if is_no_file(path):
         raise CaptureError(f"{path}: is no file but a folder or a pipe; remove it")
 
 

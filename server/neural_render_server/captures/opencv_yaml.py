@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from ..errors import CaptureError
+from ..files import is_no_file
 
 Value = float | str | list[str] | list[float]
 
@@ -30,7 +31,7 @@ def read_opencv_yaml(path: Path) -> dict[str, Value]:
     """
     unreadable = f"{path}: not an OpenCV YAML file; calibrate again with EasyMocap's own tool"
     try:
-        if path.exists() and (not path.is_file() or path.stat().st_size > _MAX_BYTES):
+        if is_no_file(path) or (path.exists() and path.stat().st_size > _MAX_BYTES):
             raise CaptureError(unreadable)
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import CaptureError
+from ..files import is_no_file
 from .capture import PointCloud
 
 _TYPES = {
@@ -26,7 +26,7 @@ def read_ply(path: Path) -> PointCloud:
     Raises:
         CaptureError: it is no PLY file, is cut off, or does not begin with vertices.
     """
-    if os.path.exists(path) and not os.path.isfile(path):  # opening a named pipe would wait for ever
+    if is_no_file(path):
         raise CaptureError(f"{path}: is no file but a folder or a pipe; remove it")
     try:
         data = path.read_bytes()
