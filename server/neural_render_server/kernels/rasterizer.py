@@ -1,7 +1,7 @@
 """Blending splats front to back in 16x16 tiles, and the gradients: numba.
 
-The inner loops run over the 16 pixels of a tile's row, so that LLVM makes them SIMD. A tile's state is
-one array of rows, each row its channels one after another, so that no aliasing checks are needed.
+The 16 pixels of a tile's row are the lanes of one vector. A tile's state is lines of 16 numbers, each row's
+channels one after another.
 Gradients are written per (splat, tile) entry: no atomics, and the same result for any thread count.
 """
 
@@ -12,7 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from .jit import exp2_small, inlined, kernel
+from .jit import inlined, kernel
+from .lanes import (
+    any_reaches,
+    exp2_small,
+    lane_numbers,
+    lanes,
+    larger,
+    load,
+    smaller,
+    store,
+    sum_of,
+    where_less,
+)
 from .layout import ALPHA_MAXIMUM, TILE
 
 _ALPHA_MAXIMUM = np.float32(ALPHA_MAXIMUM)
@@ -26,53 +38,47 @@ _FLOOR = np.float32(-100.0)
 _CHECK = 8
 
 # channels of a row's state
-_FORWARD = 6  # transmittance, r, g, b, weighted depth, weight of the present splat
+_FORWARD = 5  # transmittance, r, g, b, weighted depth
 _BACKWARD = 6  # transmittance, remaining blended gradient, gradient r, g, b, error
-# a splat's sums for each lane: dL/dpower times 1, dy, dy^2; dL/drgb; weighted error
-_SUMS = 7
 
 
 @inlined
-def row_reached(a: Any, slope: Any, nearest: Any, remainder: Any, x0: Any, cut_off: Any) -> Any:
-    """Whether a splat reaches the 16 pixels of a row; its exponent there is (a dx + slope) dx + remainder,
-    largest at ``nearest``.
+def rows_reached(offset_y: Any, reach: Any, rows: int) -> Any:
+    """First row and end of those of a tile's ``rows`` whose distance ``row + offset_y`` is within ``reach``.
+
+    The compiler calls math.ceil and math.floor as functions, which costs more than this.
     """
-    x1 = x0 + np.float32(TILE - 1)
-    dx = x0 if nearest < x0 else (x1 if nearest > x1 else nearest)
-    return (a * dx + slope) * dx + remainder >= cut_off
+    top, bottom = -offset_y - reach, -offset_y + reach
+    first, last = np.int64(top), np.int64(bottom)
+    first += first < top
+    last -= last > bottom
+    return max(0, first), min(rows, last + 1)
 
 
 @inlined
-def alpha_at(dx: Any, a: Any, slope: Any, remainder: Any, cut_off: Any) -> Any:
-    """Alpha of a splat with exponent ``(a dx + slope) dx + remainder``, capped, and 0 below the cut-off.
+def alpha_of(exponent: Any, cut_off: Any) -> Any:
+    """Alpha in 16 pixels of a splat with that ``exponent``, capped, and 0 below the cut-off."""
+    alpha = smaller(exp2_small(larger(exponent, _FLOOR)), _ALPHA_MAXIMUM)
+    return where_less(exponent, cut_off, _ZERO, alpha)
 
-    Scalars only: passed an array, a function made its kernel a quarter slower.
+
+@inlined
+def add_color(state: Any, line: Any, weight: Any, red: Any, green: Any, blue: Any) -> None:
+    """Add ``weight`` times the colour to the three channels of ``state`` from ``line`` on."""
+    store(state, line, load(state, line) + weight * red)
+    store(state, line + 1, load(state, line + 1) + weight * green)
+    store(state, line + 2, load(state, line + 2) + weight * blue)
+
+
+@inlined
+def close_rows(state: Any, channels: int, open_rows: Any, rows: int, minimum: Any) -> int:
+    """Close the rows whose transmittance, the first of their ``channels`` in ``state``, is below ``minimum``
+    everywhere; returns how many are still open.
     """
-    exponent = (a * dx + slope) * dx + remainder
-    alpha = exp2_small(exponent if exponent > _FLOOR else _FLOOR)
-    alpha = alpha if alpha < _ALPHA_MAXIMUM else _ALPHA_MAXIMUM
-    return _ZERO if exponent < cut_off else alpha
-
-
-@inlined
-def _finished(state: Any, row: int, minimum: Any) -> Any:
-    largest = _ZERO
-    for lane in range(TILE):
-        value = state[row, 0, lane]
-        largest = value if value > largest else largest
-    return largest < minimum
-
-
-@inlined
-def close_rows(state: Any, open_rows: Any, rows: int, minimum: Any) -> int:
-    """Close the rows that are finished; returns how many are still open."""
     open_count = 0
     for row in range(rows):
-        if open_rows[row]:
-            if _finished(state, row, minimum):
-                open_rows[row] = False
-            else:
-                open_count += 1
+        open_rows[row] = open_rows[row] and any_reaches(load(state, row * channels), minimum)
+        open_count += open_rows[row]
     return open_count
 
 
@@ -97,7 +103,7 @@ def rasterize(
     """
     height, width = transmittance.shape
     tile_columns = tiles.shape[1]
-    state = np.empty((TILE, _FORWARD, TILE), np.float32)
+    state = np.empty((TILE * _FORWARD, TILE), np.float32)
     open_rows = np.empty(TILE, np.bool_)
     cut = np.float32(cut_off)
     minimum = np.float32(transmittance_minimum)
@@ -107,16 +113,16 @@ def rasterize(
             continue
         top, left = tile_row * TILE, tile_column * TILE
         rows = min(TILE, height - top)
-        state[:, :, :] = _ZERO
+        state[:, :] = _ZERO
         for row in range(rows):
             open_rows[row] = True
             for lane in range(min(TILE, width - left)):
-                state[row, 0, lane] = _ONE
+                state[row * _FORWARD, lane] = _ONE
         open_count = rows
         start = tile_start[tile]
         for position in range(start, tile_start[tile + 1]):
             if (position - start) % _CHECK == _CHECK - 1:
-                open_count = close_rows(state, open_rows, rows, minimum)
+                open_count = close_rows(state, _FORWARD, open_rows, rows, minimum)
                 if open_count == 0:
                     break
             i = tile_splats[position]
@@ -124,62 +130,30 @@ def rasterize(
             offset_y = np.float32(top) + _HALF - splats[i, 1]
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue, distance = splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 11]
-            reach = splats[i, 9]
-            ridge = -_HALF * b / a  # dx / dy along the splat's crest
-            first = max(0, math.ceil(-offset_y - reach))
-            last = min(rows, math.floor(-offset_y + reach) + 1)
+            dx = lane_numbers() + x0
+            dx_a = dx * a
+            first, last = rows_reached(offset_y, splats[i, 9], rows)
             for row in range(first, last):
                 if not open_rows[row]:
                     continue
                 dy = np.float32(row) + offset_y
-                remainder = c * dy * dy + log_opacity
-                slope = b * dy
-                if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
+                exponent = (dx_a + b * dy) * dx + (c * dy * dy + log_opacity)
+                if not any_reaches(exponent, cut):
                     continue
-                for lane in range(TILE):
-                    alpha = alpha_at(np.float32(lane) + x0, a, slope, remainder, cut)
-                    weight = alpha * state[row, 0, lane]
-                    state[row, 0, lane] -= weight
-                    state[row, 1, lane] += weight * red
-                    state[row, 2, lane] += weight * green
-                    state[row, 3, lane] += weight * blue
-                    state[row, 4, lane] += weight * distance
+                line = row * _FORWARD
+                through = load(state, line)
+                weight = alpha_of(exponent, cut) * through
+                store(state, line, through - weight)
+                add_color(state, line + 1, weight, red, green, blue)
+                store(state, line + 4, load(state, line + 4) + weight * distance)
         for row in range(rows):
+            line = row * _FORWARD
             for lane in range(min(TILE, width - left)):
-                transmittance[top + row, left + lane] = state[row, 0, lane]
+                transmittance[top + row, left + lane] = state[line, lane]
                 for channel in range(3):
-                    color[top + row, left + lane, channel] = state[row, 1 + channel, lane]
+                    color[top + row, left + lane, channel] = state[line + 1 + channel, lane]
                 if with_depth:
-                    depth[top + row, left + lane] = state[row, 4, lane]
-
-
-@inlined
-def _sum_lanes(sums: Any, x0: Any, gradients: Any) -> None:
-    """Add up the lanes; dx, the same in every row, is applied only here."""
-    sum_1 = sum_x = sum_xx = sum_y = sum_xy = sum_yy = _ZERO
-    sum_red = sum_green = sum_blue = sum_error = _ZERO
-    for lane in range(TILE):
-        dx = np.float32(lane) + x0
-        sum_1 += sums[0, lane]
-        sum_x += sums[0, lane] * dx
-        sum_xx += sums[0, lane] * dx * dx
-        sum_y += sums[1, lane]
-        sum_xy += sums[1, lane] * dx
-        sum_yy += sums[2, lane]
-        sum_red += sums[3, lane]
-        sum_green += sums[4, lane]
-        sum_blue += sums[5, lane]
-        sum_error += sums[6, lane]
-    gradients[0] = sum_1
-    gradients[1] = sum_x
-    gradients[2] = sum_y
-    gradients[3] = sum_xx
-    gradients[4] = sum_xy
-    gradients[5] = sum_yy
-    gradients[6] = sum_red
-    gradients[7] = sum_green
-    gradients[8] = sum_blue
-    gradients[9] = sum_error
+                    depth[top + row, left + lane] = state[line + 4, lane]
 
 
 @kernel
@@ -210,8 +184,7 @@ def rasterize_backward(
     """
     height, width = transmittance.shape
     tile_columns = tiles.shape[1]
-    state = np.empty((TILE, _BACKWARD, TILE), np.float32)
-    sums = np.empty((_SUMS, TILE), np.float32)
+    state = np.empty((TILE * _BACKWARD, TILE), np.float32)
     open_rows = np.empty(TILE, np.bool_)
     cut = np.float32(cut_off)
     minimum = np.float32(transmittance_minimum)
@@ -221,69 +194,70 @@ def rasterize_backward(
             continue
         top, left = tile_row * TILE, tile_column * TILE
         rows = min(TILE, height - top)
-        state[:, :, :] = _ZERO
+        state[:, :] = _ZERO
         for row in range(rows):
             open_rows[row] = True
+            line = row * _BACKWARD
             for lane in range(min(TILE, width - left)):
                 remaining = d_transmittance[top + row, left + lane] * transmittance[top + row, left + lane]
                 for channel in range(3):
                     gradient = d_color[top + row, left + lane, channel]
                     remaining += gradient * color[top + row, left + lane, channel]
-                    state[row, 2 + channel, lane] = gradient
-                state[row, 0, lane] = _ONE
-                state[row, 1, lane] = remaining
-                state[row, 5, lane] = error[top + row, left + lane]
+                    state[line + 2 + channel, lane] = gradient
+                state[line, lane] = _ONE
+                state[line + 1, lane] = remaining
+                state[line + 5, lane] = error[top + row, left + lane]
         open_count = rows
         start = tile_start[tile]
         for position in range(start, tile_start[tile + 1]):
             entry = tile_entries[position]
             if (position - start) % _CHECK == _CHECK - 1 and open_count > 0:
-                open_count = close_rows(state, open_rows, rows, minimum)
+                open_count = close_rows(state, _BACKWARD, open_rows, rows, minimum)
             i = tile_splats[position]
             x0 = np.float32(left) + _HALF - splats[i, 0]
             offset_y = np.float32(top) + _HALF - splats[i, 1]
             a, b, c, log_opacity = splats[i, 2], splats[i, 3], splats[i, 4], splats[i, 5]
             red, green, blue = splats[i, 6], splats[i, 7], splats[i, 8]
-            reach = splats[i, 9]
-            ridge = -_HALF * b / a  # dx / dy along the splat's crest
-            sums[:, :] = _ZERO
-            first = max(0, math.ceil(-offset_y - reach))
-            last = min(rows, math.floor(-offset_y + reach) + 1)
+            dx = lane_numbers() + x0
+            dx_a = dx * a
+            sum_1 = sum_y = sum_yy = sum_red = sum_green = sum_blue = sum_error = lanes(_ZERO)
+            first, last = rows_reached(offset_y, splats[i, 9], rows)
             if open_count == 0:
                 last = first
             for row in range(first, last):
                 if not open_rows[row]:
                     continue
                 dy = np.float32(row) + offset_y
-                remainder = c * dy * dy + log_opacity
-                slope = b * dy
-                if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
+                exponent = (dx_a + b * dy) * dx + (c * dy * dy + log_opacity)
+                if not any_reaches(exponent, cut):
                     continue
-                dy_squared = dy * dy
-                for lane in range(TILE):
-                    dx = np.float32(lane) + x0
-                    exponent = (a * dx + slope) * dx + remainder
-                    safe = exponent if exponent > _FLOOR else _FLOOR
-                    alpha = exp2_small(safe)
-                    capped = alpha if alpha < _ALPHA_MAXIMUM else _ALPHA_MAXIMUM
-                    capped = _ZERO if exponent < cut else capped
-                    through = state[row, 0, lane]
-                    weight = capped * through
-                    gradient_red = state[row, 2, lane]
-                    gradient_green = state[row, 3, lane]
-                    gradient_blue = state[row, 4, lane]
-                    blended = red * gradient_red + green * gradient_green + blue * gradient_blue
-                    blended *= weight
-                    remaining = state[row, 1, lane] - blended
-                    power = blended - remaining * capped / (_ONE - capped)
-                    power = power if exponent < _LOG2_ALPHA_MAXIMUM else _ZERO
-                    state[row, 0, lane] = through - weight
-                    state[row, 1, lane] = remaining
-                    sums[0, lane] += power
-                    sums[1, lane] += power * dy
-                    sums[2, lane] += power * dy_squared
-                    sums[3, lane] += weight * gradient_red
-                    sums[4, lane] += weight * gradient_green
-                    sums[5, lane] += weight * gradient_blue
-                    sums[6, lane] += weight * state[row, 5, lane]
-            _sum_lanes(sums, x0, entry_gradients[entry])
+                alpha = alpha_of(exponent, cut)
+                line = row * _BACKWARD
+                through = load(state, line)
+                weight = alpha * through
+                d_red, d_green, d_blue = load(state, line + 2), load(state, line + 3), load(state, line + 4)
+                blended = (d_red * red + d_green * green + d_blue * blue) * weight
+                remaining = load(state, line + 1) - blended
+                power = blended - remaining * alpha / (_ONE - alpha)
+                power = where_less(exponent, _LOG2_ALPHA_MAXIMUM, power, _ZERO)
+                store(state, line, through - weight)
+                store(state, line + 1, remaining)
+                sum_1 += power
+                sum_y += power * dy
+                sum_yy += power * (dy * dy)
+                sum_red += weight * d_red
+                sum_green += weight * d_green
+                sum_blue += weight * d_blue
+                sum_error += weight * load(state, line + 5)
+            # dx is the same in every row
+            gradients = entry_gradients[entry]
+            gradients[0] = sum_of(sum_1)
+            gradients[1] = sum_of(sum_1 * dx)
+            gradients[2] = sum_of(sum_y)
+            gradients[3] = sum_of(sum_1 * dx * dx)
+            gradients[4] = sum_of(sum_y * dx)
+            gradients[5] = sum_of(sum_yy)
+            gradients[6] = sum_of(sum_red)
+            gradients[7] = sum_of(sum_green)
+            gradients[8] = sum_of(sum_blue)
+            gradients[9] = sum_of(sum_error)

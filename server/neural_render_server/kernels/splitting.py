@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from .jit import exp2_small, inlined, kernel
+from .jit import inlined, kernel
+from .lanes import any_reaches, exp2_small, lane_numbers, lanes, larger, load, smaller, store
 from .layout import GUARD, TILE
 from .projection import LOG2_E, rotation_of
-from .rasterizer import _CHECK, _HALF, _ONE, _ZERO, alpha_at, close_rows, row_reached
+from .rasterizer import _CHECK, _HALF, _ONE, _ZERO, add_color, alpha_of, close_rows, rows_reached
 
 # The normal distribution's integral is within 0.00014 of the logistic of 1.5976 x + 0.07056 x^3 (Bowling et
 # al. 2009).
@@ -100,30 +101,35 @@ def load_parts(
     nearest: Any,
     furthest: Any,
 ) -> bool:
-    """A tile's parts into its own arrays, with every cut's ``nearest`` and ``furthest`` depth (K,) in it;
+    """A tile's parts into lines of 16 pixels, with every cut's ``nearest`` and ``furthest`` depth (K,) in it;
     returns whether all its pixels have the same parts.
+
+    Lines of ``row_depths`` are ordered by row and cut, of ``row_signs`` by row, part and cut, of
+    ``row_constants`` by row and part.
     """
     uneven = 0
-    for k in range(depths.shape[0]):
+    cuts, parts = depths.shape[0], constants.shape[0]
+    for k in range(cuts):
         low = high = depths[k, top, left]
         for row in range(rows):
             for lane in range(columns):
                 depth = depths[k, top + row, left + lane]
-                row_depths[row, k, lane] = depth
+                row_depths[row * cuts + k, lane] = depth
                 low = depth if depth < low else low
                 high = depth if depth > high else high
         nearest[k], furthest[k] = low, high
-    for part in range(constants.shape[0]):
+    for part in range(parts):
         constant = constants[part, top, left]
         for row in range(rows):
             for lane in range(columns):
-                row_constants[row, part, lane] = constants[part, top + row, left + lane]
+                row_constants[row * parts + part, lane] = constants[part, top + row, left + lane]
                 uneven += constants[part, top + row, left + lane] != constant
-        for k in range(depths.shape[0]):
+        for k in range(cuts):
             sign = signs[part, k, top, left]
             for row in range(rows):
                 for lane in range(columns):
-                    row_signs[row, part, k, lane] = signs[part, k, top + row, left + lane]
+                    line = (row * parts + part) * cuts + k
+                    row_signs[line, lane] = signs[part, k, top + row, left + lane]
                     uneven += signs[part, k, top + row, left + lane] != sign
     return uneven == 0
 
@@ -133,14 +139,16 @@ def clear_shares(
     middle: Any, reach: Any, nearest: Any, furthest: Any, signs: Any, constants: Any, shares: Any
 ) -> bool:
     """The parts' ``shares`` (P,) of a splat between depths ``middle - reach`` and ``middle + reach`` all over
-    a tile whose pixels have the same parts; False where a cut runs through it.
+    a tile whose pixels have the same parts, ``load_parts``'s ``signs`` and ``constants``; False where a cut
+    runs through it.
     """
+    cuts = nearest.shape[0]
     for part in range(shares.shape[0]):
         shares[part] = constants[part, 0]
-    for k in range(nearest.shape[0]):
+    for k in range(cuts):
         if middle + reach <= nearest[k]:
             for part in range(shares.shape[0]):
-                shares[part] += signs[part, k, 0]
+                shares[part] += signs[part * cuts + k, 0]
         elif middle - reach < furthest[k]:
             return False
     return True
@@ -176,15 +184,14 @@ def rasterize_parts(
     cuts, parts = depths.shape[0], constants.shape[0]
     first_matte = 2 if has_front else 1
     tile_columns = tiles.shape[1]
-    state = np.empty((TILE, _CHANNELS + parts - first_matte, TILE), np.float32)
-    row_depths = np.zeros((TILE, cuts, TILE), np.float32)
-    row_signs = np.zeros((TILE, parts, cuts, TILE), np.float32)
-    row_constants = np.zeros((TILE, parts, TILE), np.float32)
+    channels = _CHANNELS + parts - first_matte
+    state = np.empty((TILE * channels, TILE), np.float32)
+    row_depths = np.zeros((TILE * cuts, TILE), np.float32)
+    row_signs = np.zeros((TILE * parts * cuts, TILE), np.float32)
+    row_constants = np.zeros((TILE * parts, TILE), np.float32)
     nearest, furthest = np.empty(cuts, np.float32), np.empty(cuts, np.float32)
     whole_shares = np.empty(parts, np.float32)
     shares = np.empty((parts, TILE), np.float32)
-    alphas = np.empty(TILE, np.float32)
-    before = np.empty(TILE, np.float32)
     open_rows = np.empty(TILE, np.bool_)
     cut = np.float32(cut_off)
     minimum = np.float32(transmittance_minimum)
@@ -194,12 +201,12 @@ def rasterize_parts(
             continue
         top, left = tile_row * TILE, tile_column * TILE
         rows, columns = min(TILE, height - top), min(TILE, width - left)
-        state[:, :, :] = _ZERO
+        state[:, :] = _ZERO
         for row in range(rows):
             open_rows[row] = True
             for lane in range(columns):
-                state[row, 0, lane] = _ONE
-                state[row, 5, lane] = _ONE
+                state[row * channels, lane] = _ONE
+                state[row * channels + 5, lane] = _ONE
         open_count = rows
         start = tile_start[tile]
         is_even = start < tile_start[tile + 1] and load_parts(
@@ -218,7 +225,7 @@ def rasterize_parts(
         )
         for position in range(start, tile_start[tile + 1]):
             if (position - start) % _CHECK == _CHECK - 1:
-                open_count = close_rows(state, open_rows, rows, minimum)
+                open_count = close_rows(state, channels, open_rows, rows, minimum)
                 if open_count == 0:
                     break
             i = tile_splats[position]
@@ -232,81 +239,59 @@ def rasterize_parts(
                 middle = distance + along_x * (x0 + _HALF_TILE) + along_y * (offset_y + _HALF_TILE)
                 depth_reach = _HALF_TILE * (abs(along_x) + abs(along_y)) + _CLEAR / steepness
                 is_clear = clear_shares(
-                    middle, depth_reach, nearest, furthest, row_signs[0], row_constants[0], whole_shares
+                    middle, depth_reach, nearest, furthest, row_signs, row_constants, whole_shares
                 )
                 if is_clear and whole_shares[0] <= _ZERO:
                     continue  # the other parts are parts of this one
-            reach = splats[i, 9]
-            ridge = -_HALF * b / a  # dx / dy along the splat's crest
-            first = max(0, math.ceil(-offset_y - reach))
-            last = min(rows, math.floor(-offset_y + reach) + 1)
+            dx = lane_numbers() + x0
+            dx_a = dx * a
+            first, last = rows_reached(offset_y, splats[i, 9], rows)
             for row in range(first, last):
                 if not open_rows[row]:
                     continue
                 dy = np.float32(row) + offset_y
-                remainder = c * dy * dy + log_opacity
-                slope = b * dy
-                if not row_reached(a, slope, ridge * dy, remainder, x0, cut):
+                exponent = (dx_a + b * dy) * dx + (c * dy * dy + log_opacity)
+                if not any_reaches(exponent, cut):
                     continue
-                if is_clear and parts == 1:
-                    for lane in range(TILE):
-                        weight = (
-                            alpha_at(np.float32(lane) + x0, a, slope, remainder, cut) * state[row, 0, lane]
-                        )
-                        state[row, 0, lane] -= weight
-                        state[row, 1, lane] += weight * red
-                        state[row, 2, lane] += weight * green
-                        state[row, 3, lane] += weight * blue
-                        state[row, 4, lane] += weight * distance
-                    continue
-                row_depth = distance + along_y * dy
-                for lane in range(TILE):
-                    alphas[lane] = alpha_at(np.float32(lane) + x0, a, slope, remainder, cut)
+                alpha = alpha_of(exponent, cut)
+                line = row * channels
                 for part in range(parts):
-                    for lane in range(TILE):
-                        constant = row_constants[row, part, lane]
-                        shares[part, lane] = whole_shares[part] if is_clear else constant
-                for k in range(0 if is_clear else cuts):
-                    for lane in range(TILE):
-                        dx = np.float32(lane) + x0
-                        beyond = (row_depth + along_x * dx - row_depths[row, k, lane]) * steepness
-                        beyond = beyond if beyond < _FURTHEST else _FURTHEST
-                        beyond = beyond if beyond > -_FURTHEST else -_FURTHEST
-                        before[lane] = _ONE / (
-                            _ONE + exp2_small(beyond * (_LINEAR + _CUBIC * beyond * beyond))
-                        )
-                    for part in range(parts):
-                        for lane in range(TILE):
-                            shares[part, lane] += row_signs[row, part, k, lane] * before[lane]
+                    if is_clear:
+                        store(shares, part, lanes(whole_shares[part]))
+                    else:
+                        store(shares, part, load(row_constants, row * parts + part))
+                if not is_clear:
+                    depth_there = dx * along_x + (distance + along_y * dy)
+                    for k in range(cuts):
+                        beyond = (depth_there - load(row_depths, row * cuts + k)) * steepness
+                        beyond = larger(smaller(beyond, _FURTHEST), -_FURTHEST)
+                        before = _ONE / (_ONE + exp2_small(beyond * (_LINEAR + _CUBIC * beyond * beyond)))
+                        for part in range(parts):
+                            sign = load(row_signs, (row * parts + part) * cuts + k)
+                            store(shares, part, load(shares, part) + sign * before)
+                # rounding may leave shares of less than nothing
+                through = load(state, line)
                 for matte in range(first_matte, parts):
-                    for lane in range(TILE):
-                        # rounding may leave less than nothing
-                        share = shares[matte, lane] if shares[matte, lane] > _ZERO else _ZERO
-                        channel = _CHANNELS + matte - first_matte
-                        state[row, channel, lane] += alphas[lane] * share * state[row, 0, lane]
-                for lane in range(TILE):
-                    share = shares[0, lane] if shares[0, lane] > _ZERO else _ZERO
-                    weight = alphas[lane] * share * state[row, 0, lane]
-                    state[row, 0, lane] -= weight
-                    state[row, 1, lane] += weight * red
-                    state[row, 2, lane] += weight * green
-                    state[row, 3, lane] += weight * blue
-                    state[row, 4, lane] += weight * distance
+                    channel = line + _CHANNELS + matte - first_matte
+                    share = larger(load(shares, matte), _ZERO)
+                    store(state, channel, load(state, channel) + alpha * share * through)
+                weight = alpha * larger(load(shares, 0), _ZERO) * through
+                store(state, line, through - weight)
+                add_color(state, line + 1, weight, red, green, blue)
+                store(state, line + 4, load(state, line + 4) + weight * distance)
                 if has_front:
-                    for lane in range(TILE):
-                        share = shares[1, lane] if shares[1, lane] > _ZERO else _ZERO
-                        weight = alphas[lane] * share * state[row, 5, lane]
-                        state[row, 5, lane] -= weight
-                        state[row, 6, lane] += weight * red
-                        state[row, 7, lane] += weight * green
-                        state[row, 8, lane] += weight * blue
+                    through = load(state, line + 5)
+                    weight = alpha * larger(load(shares, 1), _ZERO) * through
+                    store(state, line + 5, through - weight)
+                    add_color(state, line + 6, weight, red, green, blue)
         for row in range(rows):
+            line = row * channels
             for lane in range(columns):
-                transmittance[top + row, left + lane] = state[row, 0, lane]
-                depth[top + row, left + lane] = state[row, 4, lane]
-                front[top + row, left + lane] = state[row, 5, lane]
+                transmittance[top + row, left + lane] = state[line, lane]
+                depth[top + row, left + lane] = state[line + 4, lane]
+                front[top + row, left + lane] = state[line + 5, lane]
                 for channel in range(3):
-                    color[top + row, left + lane, channel] = state[row, 1 + channel, lane]
-                    front_color[top + row, left + lane, channel] = state[row, 6 + channel, lane]
+                    color[top + row, left + lane, channel] = state[line + 1 + channel, lane]
+                    front_color[top + row, left + lane, channel] = state[line + 6 + channel, lane]
                 for matte in range(parts - first_matte):
-                    mattes[matte, top + row, left + lane] = state[row, _CHANNELS + matte, lane]
+                    mattes[matte, top + row, left + lane] = state[line + _CHANNELS + matte, lane]

@@ -1,0 +1,89 @@
+"""Vectors of 16 numbers inside kernels against numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from neural_render_server.kernels.jit import kernel
+from neural_render_server.kernels.lanes import (
+    LANES,
+    any_reaches,
+    exp2_small,
+    lane_numbers,
+    lanes,
+    larger,
+    load,
+    smaller,
+    store,
+    sum_of,
+    where_less,
+)
+
+NAN = float("nan")
+
+
+@kernel
+def _combine(lines: Any, number: float, out: Any) -> None:
+    a, b = load(lines, 0), load(lines, 1)
+    total = lanes(number)
+    total += a
+    store(out, 0, total)
+    store(out, 1, number - a * b)
+    store(out, 2, a / b)
+    store(out, 3, larger(a, b))
+    store(out, 4, smaller(a, number))
+    store(out, 5, where_less(a, b, number, b))
+    store(out, 6, lane_numbers())
+    store(out, 7, exp2_small(a))
+
+
+@kernel
+def _reduce(lines: Any, line: int, number: float) -> Any:
+    return sum_of(load(lines, line)), any_reaches(load(lines, line), number)
+
+
+@pytest.fixture
+def lines() -> np.ndarray:
+    return np.random.default_rng(0).normal(0.0, 20.0, (2, LANES)).astype(np.float32)
+
+
+def test_each_lane_is_combined_with_its_own(lines: np.ndarray) -> None:
+    (a, b), out = lines, np.empty((8, LANES), np.float32)
+    number = np.float32(0.7)
+    _combine(lines, float(number), out)
+    expected = (
+        a + number,
+        number - a * b,
+        a / b,
+        np.maximum(a, b),
+        np.minimum(a, number),
+        np.where(a < b, number, b),
+        np.arange(LANES),
+        np.exp2(a.astype(np.float64)),
+    )
+    for found, wanted in zip(out, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_what_is_no_number_is_neither_larger_nor_less(lines: np.ndarray) -> None:
+    out = np.empty((8, LANES), np.float32)
+    b = lines[1].copy()
+    lines[0, 3] = NAN
+    _combine(lines, 0.7, out)
+    assert np.isnan(out[0, 3])
+    assert out[3, 3] == b[3]
+    assert out[4, 3] == np.float32(0.7)
+    assert out[5, 3] == b[3]
+
+
+def test_lanes_are_summed_and_searched(lines: np.ndarray) -> None:
+    for line in range(2):
+        total, reached = _reduce(lines, line, float(lines[line].max()))
+        np.testing.assert_allclose(total, lines[line].sum(dtype=np.float64), rtol=1e-5)
+        assert reached
+        assert not _reduce(lines, line, float(np.nextafter(lines[line].max(), np.float32(np.inf))))[1]
+    lines[0] = NAN
+    assert not _reduce(lines, 0, -1e30)[1]
