@@ -9,13 +9,14 @@ it is kept as ``optimizer.previous.safetensors``. ``cameras.json`` is the rig.
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 
 from .errors import SceneError
 from .files import read_json, remove, write_atomically, write_json
@@ -203,12 +204,16 @@ def _save(
 
 
 def _load(path: Path, remedy: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata. Read whole, not mapped into memory: a mapped file that is cut short or written
+    over ends the process (SIGBUS), and on Windows cannot be replaced."""
     if not path.is_file():
         raise SceneError(f"{path}: missing; {remedy}")
     try:
-        with safe_open(path, framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+        data = path.read_bytes()
+        tensors = load(data)
+        (length,) = struct.unpack_from("<Q", data)  # the format: the header's length, the header, the tensors
+        return tensors, dict(json.loads(data[8 : 8 + length]).get("__metadata__") or {})
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:
         raise SceneError(f"{path}: damaged or cut short ({error}); {remedy}") from error
 
 

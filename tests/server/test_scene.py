@@ -57,6 +57,18 @@ def test_a_truncated_checkpoint_is_named_with_the_remedy(tmp_path: Path) -> None
         scene.read_checkpoint()
 
 
+def test_what_was_read_does_not_depend_on_the_file_any_more(tmp_path: Path) -> None:
+    """A file that is copied over in place, as some synchronising programs do, while a scene is open."""
+    scene = Scene(tmp_path)
+    means = torch.arange(3 * 4096, dtype=torch.float32).reshape(-1, 3)
+    scene.write_checkpoint({"means": means}, {}, {"step": 7})
+    read, _, _ = scene.read_checkpoint()
+    size = scene.checkpoint_file.stat().st_size
+    with scene.checkpoint_file.open("r+b") as file:
+        file.write(bytes(size))
+    assert torch.equal(read["means"], means)
+
+
 def test_a_scene_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="moved or deleted"):
         Scene(tmp_path / "gone").read_info()
