@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ def exr_header(path: Path) -> tuple[int, int, bool]:
     Raises:
         CaptureError: the file is unreadable or holds no colour.
     """
-    with _opened(path, header_only=True) as file:
-        low, high = (np.asarray(corner) for corner in file.header()["dataWindow"])
+    with _reading(path), OpenEXR.File(str(path), header_only=True) as file:
+        low, high = (np.asarray(corner, dtype=np.int64) for corner in file.header()["dataWindow"])
         width, height = (int(n) for n in high - low + 1)
         if not 0 < width * height <= MOST_PIXELS:
             raise _unreadable(path)
@@ -39,29 +41,46 @@ def read_exr_linear(path: Path) -> npt.NDArray[np.float32]:
     Raises:
         CaptureError: as ``exr_header``.
     """
-    with _opened(path) as file:
+    with _reading(path), OpenEXR.File(str(path), separate_channels=True) as file:
         names = _color_channels(path, file)
         planes = [np.asarray(file.channels()[name].pixels, dtype=np.float32) for name in names.values()]
-        chromaticities = file.header().get("chromaticities")
-    pixels = np.nan_to_num(np.stack(planes, axis=-1), posinf=65504.0, neginf=0.0)
+        matrix = _to_rec_709(file.header().get("chromaticities"))
+        pixels = np.nan_to_num(np.stack(planes, axis=-1), posinf=65504.0, neginf=0.0)
     color = pixels[..., :3]
     if pixels.shape[-1] == 4:
         alpha = np.clip(pixels[..., 3:], 0.0, 1.0)
         color = np.divide(color, alpha, out=np.zeros_like(color), where=alpha > 0)
         pixels[..., 3:] = alpha
-    if chromaticities is not None:
-        values = [round(float(value), 4) for value in chromaticities]
-        red, green, blue, white = (tuple(values[k : k + 2]) for k in range(0, 8, 2))
-        if (red, green, blue) != REC_709 or white != D65:
-            color = color @ to_rec_709((red, green, blue), white).T.astype(np.float32)  # type: ignore[arg-type]
+    if matrix is not None:
+        color = color @ matrix.T
     pixels[..., :3] = np.maximum(color, 0.0)
     return np.ascontiguousarray(pixels)
 
 
-def _opened(path: Path, header_only: bool = False) -> Any:
+def _to_rec_709(chromaticities: Any) -> npt.NDArray[np.float32] | None:
+    """The (3, 3) matrix from the header's ``chromaticities``; None where they are Rec.709's, or not told."""
+    if chromaticities is None:
+        return None
+    values = [round(float(value), 4) for value in chromaticities]
+    red, green, blue, white = (tuple(values[k : k + 2]) for k in range(0, 8, 2))
+    if (red, green, blue) == REC_709 and white == D65:
+        return None
+    matrix = to_rec_709((red, green, blue), white)  # type: ignore[arg-type]
+    if not np.isfinite(matrix).all():
+        raise ValueError("the chromaticities span no colours")
+    return matrix.astype(np.float32)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Takes what OpenEXR, or its numbers used as sizes and colours, raise for a damaged file.
+
+    Raises:
+        CaptureError: in their place.
+    """
     try:
-        return OpenEXR.File(str(path), separate_channels=True, header_only=header_only)
-    except (RuntimeError, ValueError, OSError, MemoryError) as error:
+        yield
+    except (RuntimeError, ValueError, TypeError, KeyError, OSError, MemoryError, ZeroDivisionError) as error:
         raise _unreadable(path) from error
 
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from fuzzing import broken_bytes, broken_json, broken_text, fuzzed, limited, survives
@@ -28,6 +29,7 @@ from neural_render_server.captures.ply import read_ply
 from neural_render_server.captures.timestamps import read_timestamps
 from neural_render_server.captures.video import VideoReader
 from neural_render_server.errors import CaptureError
+from neural_render_server.rendering.images import encode_exr
 
 Folder = Callable[[str], Path]
 
@@ -192,6 +194,48 @@ def test_broken_videos_and_pictures(good: Folder) -> None:
         restored(picture, lambda: read_image(picture), photo)
 
     fuzz()
+
+
+@pytest.mark.parametrize("suffix", [".exr", ".jpg", ".tif", ".webp"])
+def test_broken_pictures_of_other_kinds(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"picture{suffix}"
+    ramp = np.linspace(0, 1, 24 * 32 * 3, dtype=np.float32).reshape(24, 32, 3)
+    if suffix == ".exr":
+        path.write_bytes(encode_exr({"combined": np.dstack([ramp, ramp[..., :1]])}))
+    else:
+        cv2.imwrite(str(path), (ramp * 255).astype(np.uint16 if suffix == ".tif" else np.uint8))
+    assert read_image(path).shape[:2] == (24, 32)
+
+    @fuzzed
+    @given(broken_bytes(path.read_bytes()))
+    def fuzz(content: bytes) -> None:
+        restored(path, lambda: read_image(path), content)
+
+    fuzz()
+
+
+def test_broken_amendments(good: Folder) -> None:
+    """``capture.json``, which every capture may have."""
+    path = good("n3dv") / "capture.json"
+    tree = {
+        "version": 1,
+        "alignment": np.eye(4).tolist(),
+        "time_offsets": {"cam00": 0.01, "cam01": 0.0},
+        "fps": 24.0,
+        "readouts": {"cam00": {"seconds": 0.01, "direction": "up"}},
+    }
+    path.write_text(json.dumps(tree))
+    try:
+        read_whole(good("n3dv"))
+
+        @fuzzed
+        @given(st.one_of(broken_json(tree), broken_bytes(path.read_bytes())))
+        def fuzz(content: bytes) -> None:
+            restored(path, lambda: read_whole(good("n3dv")), content)
+
+        fuzz()
+    finally:
+        path.unlink()
 
 
 def test_broken_timestamps(tmp_path: Path) -> None:
