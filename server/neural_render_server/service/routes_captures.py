@@ -67,9 +67,7 @@ def capture_routes(context: Context) -> APIRouter:
     @router.post("/scenes/inspect")
     def inspect_scene(request: InspectScene) -> dict[str, Any]:
         """What scene.json says, and the folder's path."""
-        from ..scene import Scene
-
-        path = allowed(request.path, "path")
-        return {**dataclasses.asdict(Scene(path).read_info()), "path": str(path)}
+        scene = context.paths.check_scene(request.path)
+        return {**dataclasses.asdict(scene.read_info()), "path": str(scene.path)}
 
     return router

@@ -110,6 +110,7 @@ def job_routes(context: Context) -> APIRouter:
     def frame(job_id: str, name: str) -> FileResponse:
         """A finished frame, by its name in the camera file."""
         path = finished_frame(supervisor.get(job_id), name)
+        context.paths.check_links([path], "frame")
         return FileResponse(path, media_type=_MEDIA_TYPES[path.suffix[1:]])
 
     return router
@@ -123,7 +124,7 @@ def check_training(params: TrainParams, given: dict[str, Any], paths: AllowedPat
     from ..methods.registry import get_method, make_config
     from ..training.options import TrainOptions
 
-    paths.check_tree(params.scene, "scene")
+    paths.check_scene(params.scene)
     if not paths.check_tree(params.capture, "capture").exists():
         raise HttpError(400, "capture", f"{params.capture}: there is no such file or folder; check the path")
     options = TrainOptions.from_json(given)
@@ -135,13 +136,18 @@ def check_solve(params: SolveParams, given: dict[str, Any], paths: AllowedPaths)
     Raises:
         NeuralRenderError: what can be told before the solve starts.
     """
+    from ..captures.amendments import FILE as AMENDMENTS_FILE
     from ..solving.options import SolveOptions
     from ..solving.solve import check_out
+    from ..solving.stages import FOLDER
 
     SolveOptions.from_json(given)
     if not paths.check_tree(params.footage, "footage").exists():
         raise HttpError(400, "solve", f"{params.footage}: there is no such file or folder; check the path")
-    check_out(paths.check_tree(params.out, "out"))
+    out = paths.check(params.out, "out")
+    paths.check_links([out / FOLDER, out / AMENDMENTS_FILE], "out")
+    check_out(out)  # what is no solve's, however large, is not looked through
+    paths.check_tree(params.out, "out")
 
 
 def check_rendering(params: RenderParams, paths: AllowedPaths) -> None:
@@ -149,14 +155,14 @@ def check_rendering(params: RenderParams, paths: AllowedPaths) -> None:
     Raises:
         NeuralRenderError: what can be told before the rendering starts.
     """
-    from ..scene import Scene
-
-    paths.check_tree(params.out, "out")
+    out = paths.check(params.out, "out")
     if isinstance(params.cameras, str):
         paths.check(params.cameras, "cameras")
-    paths.check_frames(params.camera_path())
+    cameras = params.camera_path()
+    paths.check_frames(cameras)
+    paths.check_links((out / f"{frame.name}.{params.format}" for frame in cameras.frames), "out")
     params.options()
-    Scene(paths.check_tree(params.scene, "scene")).read_info()
+    paths.check_scene(params.scene).read_info()
 
 
 def check_meshing(params: MeshParams, paths: AllowedPaths) -> None:
@@ -164,11 +170,9 @@ def check_meshing(params: MeshParams, paths: AllowedPaths) -> None:
     Raises:
         NeuralRenderError: what can be told before the meshing starts.
     """
-    from ..scene import Scene
-
-    paths.check_tree(params.out, "out")
+    paths.check(params.out, "out")
     params.options()
-    Scene(paths.check_tree(params.scene, "scene")).read_info()
+    paths.check_scene(params.scene).read_info()
 
 
 def finished_frame(job: Job, name: str) -> Path:

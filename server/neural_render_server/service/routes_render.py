@@ -19,7 +19,7 @@ def render_routes(context: Context) -> APIRouter:
         """Render one camera at one time. ``raw``: the planes in the order of ``passes``, rows from the
         top, channels interleaved, little-endian; the ``X-Neural-Render-*`` headers tell size, type and
         planes."""
-        context.paths.check_tree(request.scene, "scene")
+        context.paths.check_scene(request.scene)
         frame = context.frames.render(request, context.paths)
         return Response(frame.body, media_type=frame.media_type, headers=frame.headers)
 

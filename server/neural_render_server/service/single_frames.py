@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from ..camera_path import PathFrame
 from ..errors import OptionError
 from ..optics import BlurSampling
+from .in_turn import InTurn
 from .paths import AllowedPaths
 from .schemas import RenderFrame
 
@@ -43,7 +43,7 @@ class SingleFrames:
 
     def __init__(self) -> None:
         # One at a time: numba's work queue is not made for several threads.
-        self._lock = threading.Lock()
+        self._lock = InTurn()
         self._scenes: OrderedDict[Path, tuple[int, FrameRenderer]] = OrderedDict()
 
     def render(self, request: RenderFrame, paths: AllowedPaths) -> EncodedFrame:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import point_scene
 import pytest
 import requests
 
@@ -85,6 +86,9 @@ def test_links_inside_a_folder_are_followed_no_further(server: Any, tiny_film: P
     (film / "deep" / "notes.txt").symlink_to("/etc/hostname")
     scene.mkdir()
     (scene / "previews").symlink_to("/etc")
+    solved = tmp_path / "solved"
+    (solved / "solve").mkdir(parents=True)
+    (solved / "solve" / "stills").symlink_to("/etc")
     train = {"capture": str(tiny_film), "scene": str(scene)}
     solve = {"footage": str(tiny_film), "out": str(tmp_path / "out")}
     for call_path, body in (
@@ -94,11 +98,32 @@ def test_links_inside_a_folder_are_followed_no_further(server: Any, tiny_film: P
         ("/v1/jobs", {"kind": "train", "params": train}),
         ("/v1/jobs", {"kind": "train", "params": {**train, "capture": str(film)}}),
         ("/v1/jobs", {"kind": "solve", "params": {**solve, "footage": str(film)}}),
-        ("/v1/jobs", {"kind": "solve", "params": {**solve, "out": str(scene)}}),
+        ("/v1/jobs", {"kind": "solve", "params": {**solve, "out": str(solved)}}),
     ):
         answer = server.post(call_path, body)
         assert answer.status_code == 400 and answer.json()["error"]["code"] == "path", (call_path, body)
         assert "the link" in answer.json()["error"]["message"]
+
+
+def test_in_an_output_folder_only_what_is_opened_counts(server: Any, tmp_path: Path) -> None:
+    """It may be a whole disk: what a rendering neither reads nor writes is not looked through."""
+    scene, out = point_scene.write(tmp_path / "scene"), tmp_path / "out"
+    (out / "other").mkdir(parents=True)
+    (out / "other" / "system").symlink_to("/etc")
+    (out / "0001.exr").symlink_to("/etc/hostname")
+    camera = {"w": 8, "h": 6, "fl_x": 8, "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 5]]}
+    params = {"scene": str(scene), "cameras": {"frames": [camera]}, "out": str(out), "overwrite": False}
+    answer = server.post("/v1/jobs", {"kind": "render", "params": params})
+    assert answer.status_code == 400 and "the link" in answer.json()["error"]["message"]
+    (out / "0001.exr").unlink()
+    job = server.wait_for(server.submit("render", **params)["id"], "done", "failed")
+    assert job["state"] == "done", job["error"]
+    frame = f"/v1/jobs/{job['id']}/frames/0001"
+    assert server.get(frame).ok
+    (out / "0001.exr").unlink()
+    (out / "0001.exr").symlink_to("/etc/hostname")  # by whoever else may write there
+    answer = server.get(frame)
+    assert answer.status_code == 400 and "the link" in answer.json()["error"]["message"]
 
 
 def test_links_that_a_job_would_write_through_are_refused(
