@@ -15,30 +15,36 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic
 
 from .jit import inlined
+from .lanes import LANES, lanes, larger, load, smaller, store, to_integers, truncated
 
 # Points whose corners are worked out together.
 CHUNK = 64
+GROUPS = CHUNK // LANES
 ALL = np.uint32(0xFFFFFFFF)
 
 
 def corner_space(dimensions: int) -> int:
     """Length of the arrays that ``find_corners`` fills."""
-    return ((1 << dimensions) + 1) * CHUNK
+    return CHUNK << dimensions
+
+
+def in_chunks(points: int) -> int:
+    """``points`` rounded up to whole chunks: what ``find_corners`` reads of positions."""
+    return -(-points // CHUNK) * CHUNK
 
 
 @inlined
 def locate(position: Any, cells: Any, real: Any) -> Any:
-    """Lower corner and fraction along one axis, in the number type ``real``."""
-    place = min(max(position, real(0)), real(1)) * real(cells)
-    base = min(np.int32(place), np.int32(cells - 1))
-    return np.uint32(base), place - real(base)
+    """Lower corner and fraction along one axis, in the number type ``real``: of one number or ``Lanes``."""
+    place = larger(smaller(position, real(1)), real(0)) * real(cells)
+    base = smaller(truncated(place), real(cells - 1))
+    return to_integers(base), place - base
 
 
 @inlined
 def find_corners(
     positions: Any,
     start: int,
-    count: int,
     cells: Any,
     factors: Any,
     is_dense: Any,
@@ -48,42 +54,37 @@ def find_corners(
     entries: Any,
     weights: Any,
 ) -> None:
-    """Table entries and weights of the corners around ``positions[:, start : start + count]`` on one level.
+    """Table entries and weights of the corners around the chunk of points from ``start`` on, on one level.
 
-    ``cells``, ``factors`` (D,) and the other values of the level are as in ``HashLayout``, ``first`` its
-    first entry. ``entries``, ``weights`` (``corner_space``,): corner c of point i is at c * CHUNK + i, where
-    bit k of c says that it is the upper one along axis k; the rest is scratch.
+    ``positions`` (D, N) of ``in_chunks`` points, ``start`` a multiple of ``CHUNK``; ``cells``, ``factors``
+    (D,) and the other values of the level are as in ``HashLayout``, ``first`` its first entry. ``entries``,
+    ``weights`` (``corner_space``,): corner c of the chunk's point i is at c * CHUNK + i, where bit k of c
+    says that it is the upper one along axis k.
     """
-    scratch = CHUNK << len(cells)
-    terms, fractions = entries[scratch:], weights[scratch:]
-    entries[:count], weights[:count] = np.uint32(0), real(1)
-    size = 1
-    for k in range(len(cells)):
-        own, own_cells, factor = positions[k, start : start + count], cells[k], factors[k]
-        for i in range(count):
-            base, fraction = locate(own[i], own_cells, real)
-            terms[i] = np.uint32(base * factor)
-            fractions[i] = fraction
-        for corner in range(size):
-            low, high = entries[corner * CHUNK :], entries[(corner + size) * CHUNK :]
-            if is_dense:
-                for i in range(count):
-                    high[i] = np.uint32(low[i] + terms[i] + factor)
-                    low[i] = np.uint32(low[i] + terms[i])
-            else:
-                for i in range(count):
-                    high[i] = np.uint32(low[i] ^ np.uint32(terms[i] + factor))
-                    low[i] = np.uint32(low[i] ^ terms[i])
-            lighter, heavier = weights[corner * CHUNK :], weights[(corner + size) * CHUNK :]
-            for i in range(count):
-                heavier[i] = lighter[i] * fractions[i]
-                lighter[i] = lighter[i] * (real(1) - fractions[i])
-        size *= 2
     own_mask = ALL if is_dense else mask
-    for corner in range(size):
-        numbers = entries[corner * CHUNK :]
-        for i in range(count):
-            numbers[i] = np.uint32(np.uint32(numbers[i] & own_mask) + first)
+    for group in range(GROUPS):
+        store(entries, group, lanes(np.uint32(0)))
+        store(weights, group, lanes(real(1)))
+        size = 1
+        for k in range(len(cells)):
+            base, fraction = locate(load(positions[k], start // LANES + group), cells[k], real)
+            term = base * factors[k]
+            upper_term = term + factors[k]
+            for corner in range(size):
+                low, high = corner * GROUPS + group, (corner + size) * GROUPS + group
+                entry, weight = load(entries, low), load(weights, low)
+                if is_dense:
+                    store(entries, high, entry + upper_term)
+                    store(entries, low, entry + term)
+                else:
+                    store(entries, high, entry ^ upper_term)
+                    store(entries, low, entry ^ term)
+                store(weights, high, weight * fraction)
+                store(weights, low, weight * (real(1) - fraction))
+            size *= 2
+        for corner in range(size):
+            line = corner * GROUPS + group
+            store(entries, line, (load(entries, line) & own_mask) + first)
 
 
 def _over_corners(emit: Callable[..., None]) -> Any:

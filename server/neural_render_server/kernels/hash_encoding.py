@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from . import hash_encoding_reference as reference
+from .hash_corners import CHUNK, in_chunks
 from .hash_encoding_cpu import kernels
 from .hash_layout import HashLayout
 from .threads import even_bounds, run_sliced, thread_count
@@ -49,11 +50,11 @@ def encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> 
         return reference.encode(positions.detach(), table.detach(), layout)
     encoded = torch.empty(len(positions), layout.width, dtype=table.dtype)
     compiled = _compiled(layout, table)
-    arguments = (_array(positions.T), _flat(table), *_layout_arrays(layout))
+    arguments = (_chunked(positions), _flat(table), *_layout_arrays(layout))
     output = _flat(encoded)
     run_sliced(
         lambda low, high: compiled.forward(*arguments, low, high, output),
-        even_bounds(len(positions), 4 * thread_count()),
+        _chunk_bounds(len(positions)),
     )
     return encoded
 
@@ -66,7 +67,7 @@ def accumulate_table_gradient(
         reference.accumulate_table_gradient(positions.detach(), d_encoded, layout, d_table)
         return
     compiled = _compiled(layout, d_table)
-    arguments = (_array(positions.T), _flat(d_encoded), *_layout_arrays(layout))
+    arguments = (_chunked(positions), _flat(d_encoded), *_layout_arrays(layout))
     output = d_table.detach().view(-1).numpy()
     run_sliced(lambda level, _: compiled.table_backward(*arguments, level, output), range(layout.levels + 1))
 
@@ -79,17 +80,31 @@ def position_gradient(
         return reference.position_gradient(positions, table, d_encoded, layout)
     result = torch.empty_like(positions, memory_format=torch.contiguous_format)
     compiled = _compiled(layout, table)
-    arguments = (_array(positions.T), _flat(table), _flat(d_encoded), *_layout_arrays(layout))
+    arguments = (_chunked(positions), _flat(table), _flat(d_encoded), *_layout_arrays(layout))
     output = result.detach().numpy()
     run_sliced(
         lambda low, high: compiled.position_backward(*arguments, low, high, output),
-        even_bounds(len(positions), 4 * thread_count()),
+        _chunk_bounds(len(positions)),
     )
     return result
 
 
 def _compiled(layout: HashLayout, table: torch.Tensor) -> Any:
     return kernels(layout.dimensions, layout.features, table.dtype == torch.float64)
+
+
+def _chunked(positions: torch.Tensor) -> Any:
+    """(D, N) of positions (N, D), behind which zeros fill the last chunk."""
+    count, dimensions = positions.shape
+    columns = np.zeros((dimensions, in_chunks(count)), positions.detach().numpy().dtype)
+    columns[:, :count] = positions.detach().numpy().T
+    return columns
+
+
+def _chunk_bounds(points: int) -> list[int]:
+    """Bounds of slices of so many points, each of whole chunks but for the last."""
+    chunks = even_bounds(in_chunks(points) // CHUNK, 4 * thread_count())
+    return [min(points, CHUNK * bound) for bound in chunks]
 
 
 def _array(tensor: torch.Tensor) -> Any:

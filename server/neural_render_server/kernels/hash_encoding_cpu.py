@@ -18,9 +18,10 @@ class Kernels(NamedTuple):
     """Compiled for one number of dimensions and of features and one type of number.
 
     ``forward(positions, table, cells, factors, dense, offsets, mask, low, high, features)`` for points
-    ``low <= n < high``; ``table_backward(positions, d_features, ..., mask, level, d_table)`` adds one level's
-    gradient; ``position_backward(positions, table, d_features, ..., mask, low, high, d_positions)``.
-    Positions are (D, N), tables and features flat.
+    ``low <= n < high``, ``low`` a multiple of ``CHUNK``; ``table_backward(positions, d_features, ..., mask,
+    level, d_table)`` adds one level's gradient; ``position_backward(positions, table, d_features, ..., mask,
+    low, high, d_positions)``.
+    Positions are (D, ``in_chunks(N)``), tables and features flat.
     """
 
     forward: Any
@@ -60,7 +61,6 @@ def kernels(dimensions: int, features: int, double: bool) -> Kernels:
                     find_corners(
                         positions,
                         start,
-                        count,
                         cells[level],
                         factors[level],
                         dense[level],
@@ -90,12 +90,12 @@ def kernels(dimensions: int, features: int, double: bool) -> Kernels:
     ) -> None:
         entries, weights = np.empty(SPACE, np.uint32), np.empty(SPACE, real)
         width = cells.shape[0] * F
-        for start in range(0, positions.shape[1], CHUNK):
-            count = min(CHUNK, positions.shape[1] - start)
+        points = len(d_encoded) // width
+        for start in range(0, points, CHUNK):
+            count = min(CHUNK, points - start)
             find_corners(
                 positions,
                 start,
-                count,
                 cells[level],
                 factors[level],
                 dense[level],

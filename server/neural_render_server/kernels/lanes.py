@@ -1,9 +1,9 @@
-"""Sixteen float32 numbers in the processor's vector registers, as one value inside numba kernels.
+"""Sixteen numbers in the processor's vector registers, as one value inside numba kernels.
 
 LLVM makes SIMD of plain loops over a tile's row by itself, but keeps no sums in registers from row to row and
-takes 256 bits where 512 are faster: 18.4 ms for what takes 11.2 with these. ``Lanes`` are LLVM's own vectors:
-``+ - * /`` and the functions below work on them and on numbers, which stand for themselves in every lane.
-Where registers are shorter LLVM splits them.
+takes 256 bits where 512 are faster: 18.4 ms for what takes 11.2 with these. ``Lanes`` are LLVM's own vectors
+of float32, float64 or uint32. Operators and the functions below work on them and on numbers, which stand for
+themselves in every lane, and on numbers alone. Where registers are shorter LLVM splits them.
 """
 
 from __future__ import annotations
@@ -20,43 +20,40 @@ from numba.extending import intrinsic, models, overload, register_model
 from .jit import inlined
 
 LANES = 16
-_FLOAT, _INTEGER = ir.FloatType(), ir.IntType(32)
-_VECTOR, _INTEGERS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INTEGER, LANES)
-_UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
+_WORD, _FLOAT = ir.IntType(32), ir.FloatType()
+_ELEMENTS = {types.float32: _FLOAT, types.float64: ir.DoubleType(), types.uint32: _WORD}
 
 
 class LanesType(types.Type):  # type: ignore[misc]
-    """The type of ``Lanes`` values; they live in kernels only."""
+    """The type of 16 numbers of type ``dtype``; such values live in kernels only."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Lanes")
-
-
-LANES_TYPE = LanesType()
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
 
 
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, _vector(_ELEMENTS[kind.dtype]))
+
+
+def _vector(element: Any) -> Any:
+    return ir.VectorType(element, LANES)
 
 
 def _is_lanes(kind: Any) -> bool:
     return isinstance(kind, LanesType)
 
 
-def _everywhere(number: int) -> Any:
-    return ir.Constant(_INTEGERS, [number] * LANES)
-
-
-def _widened(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+def _widened(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> Any:
     """The LLVM vector of a ``Lanes`` value, or of a number for all lanes."""
     if _is_lanes(kind):
         return value
-    number = context.cast(builder, value, kind, types.float32)
-    return builder.shuffle_vector(
-        builder.insert_element(_UNDEFINED, number, _INTEGER(0)), _UNDEFINED, _everywhere(0)
-    )
+    vector = _vector(_ELEMENTS[dtype])
+    undefined = ir.Constant(vector, ir.Undefined)
+    number = builder.insert_element(undefined, context.cast(builder, value, kind, dtype), _WORD(0))
+    return builder.shuffle_vector(number, undefined, ir.Constant(_vector(_WORD), [0] * LANES))
 
 
 def _written(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,17 +61,29 @@ def _written(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Callable[..., Any], intrinsic(function))
 
 
-def _function(build: Callable[..., Any], arguments: int) -> Callable[..., Any]:
-    """An intrinsic of so many ``Lanes`` or numbers that gives ``Lanes``; ``build(builder, *vectors)`` writes
-    its code.
+def _function(build: Callable[..., Any], arguments: int, result: Any = None) -> Callable[..., Any]:
+    """An intrinsic of so many ``Lanes`` or numbers; ``build(builder, *values)`` writes its code.
+
+    It gives ``Lanes`` if one argument is that, of the type ``result`` or else of its arguments.
     """
 
     def typed(*kinds: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            pairs = zip(signature.args, values, strict=True)
-            return build(builder, *(_widened(context, builder, kind, value) for kind, value in pairs))
+        wide = [kind.dtype for kind in kinds if _is_lanes(kind)]
+        dtype = wide[0] if wide else kinds[0]
+        if any(other != dtype for other in wide):
+            return None
 
-        return LANES_TYPE(*kinds), generate
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            def converted(kind: Any, value: Any) -> Any:
+                if wide:
+                    return _widened(context, builder, kind, value, dtype)
+                return context.cast(builder, value, kind, dtype)
+
+            pairs = zip(signature.args, values, strict=True)
+            return build(builder, *(converted(kind, value) for kind, value in pairs))
+
+        element = dtype if result is None else result
+        return (LanesType(element) if wide else element)(*kinds), generate
 
     # numba counts an intrinsic's arguments
     counted: dict[int, Callable[..., Any]] = {
@@ -85,39 +94,66 @@ def _function(build: Callable[..., Any], arguments: int) -> Callable[..., Any]:
     return _written(counted[arguments])
 
 
+def _is_integer(value: Any) -> bool:
+    return isinstance(getattr(value.type, "element", value.type), ir.IntType)
+
+
+def _like(value: Any, element: Any) -> Any:
+    """The type of as many of ``element`` as ``value`` has numbers."""
+    return _vector(element) if isinstance(value.type, ir.VectorType) else element
+
+
+def _arithmetic(floats: Callable[..., Any], integers: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda builder, a, b: (integers if _is_integer(a) else floats)(builder, a, b)
+
+
+def _compared(builder: Any, sign: str, a: Any, b: Any) -> Any:
+    return (builder.icmp_unsigned if _is_integer(a) else builder.fcmp_ordered)(sign, a, b)
+
+
 def _larger(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+    return builder.select(_compared(builder, ">", a, b), a, b)
 
 
 def _smaller(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered("<", a, b), a, b)
+    return builder.select(_compared(builder, "<", a, b), a, b)
 
 
 def _where_less(builder: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
-    return builder.select(builder.fcmp_ordered("<", a, b), then, otherwise)
+    return builder.select(_compared(builder, "<", a, b), then, otherwise)
 
 
-def _truncated(builder: Any, a: Any) -> Any:
-    return builder.sitofp(builder.fptosi(a, _INTEGERS), _VECTOR)
+def _to_integers(builder: Any, value: Any) -> Any:
+    return builder.fptosi(value, _like(value, _WORD))
 
 
-def _two_to(builder: Any, exponent: Any) -> Any:
-    # the exponent of a float32 has an offset of 127 and lies above the 23 bits of its fraction
-    biased = builder.add(builder.fptosi(exponent, _INTEGERS), _everywhere(127))
-    return builder.bitcast(builder.shl(biased, _everywhere(23)), _VECTOR)
+def _truncated(builder: Any, value: Any) -> Any:
+    return builder.sitofp(_to_integers(builder, value), value.type)
 
 
-# the same number in every lane
-lanes = _function(lambda _builder, number: number, 1)
+def _from_bits(builder: Any, value: Any) -> Any:
+    return builder.bitcast(value, _like(value, _FLOAT))
+
+
+# the same number in every lane: of a float32, float64 or uint32
+lanes = _written(
+    lambda _context, number: (
+        LanesType(number)(number),
+        lambda context, builder, signature, values: _widened(
+            context, builder, signature.args[0], values[0], signature.args[0]
+        ),
+    )
+)
 # the larger and the smaller of two; the second where one is no number
 larger = _function(_larger, 2)
 smaller = _function(_smaller, 2)
 # where_less(a, b, then, otherwise): ``then`` where a < b; ``otherwise`` elsewhere and where one is no number
 where_less = _function(_where_less, 4)
-# the whole part of numbers below 2^31, rounded towards zero
+# the whole part of numbers below 2^31, rounded towards zero, and the same as uint32 (negative ones wrapped)
 truncated = _function(_truncated, 1)
-# 2^exponent of whole exponents from -126 to 127
-two_to = _function(_two_to, 1)
+to_integers = _function(_to_integers, 1, types.uint32)
+# the float32 whose bits are a uint32's
+from_bits = _function(_from_bits, 1, types.float32)
 
 
 def _overload_for_lanes(operation: Any, instruction: Callable[..., Any]) -> None:
@@ -131,44 +167,55 @@ def _overload_for_lanes(operation: Any, instruction: Callable[..., Any]) -> None
         return both if _is_lanes(a) or _is_lanes(b) else None
 
 
-_overload_for_lanes(operator.add, ir.IRBuilder.fadd)
-_overload_for_lanes(operator.iadd, ir.IRBuilder.fadd)
-_overload_for_lanes(operator.sub, ir.IRBuilder.fsub)
-_overload_for_lanes(operator.mul, ir.IRBuilder.fmul)
+_overload_for_lanes(operator.add, _arithmetic(ir.IRBuilder.fadd, ir.IRBuilder.add))
+_overload_for_lanes(operator.iadd, _arithmetic(ir.IRBuilder.fadd, ir.IRBuilder.add))
+_overload_for_lanes(operator.sub, _arithmetic(ir.IRBuilder.fsub, ir.IRBuilder.sub))
+_overload_for_lanes(operator.mul, _arithmetic(ir.IRBuilder.fmul, ir.IRBuilder.mul))
 _overload_for_lanes(operator.truediv, ir.IRBuilder.fdiv)
+_overload_for_lanes(operator.xor, ir.IRBuilder.xor)
+_overload_for_lanes(operator.and_, ir.IRBuilder.and_)
+_overload_for_lanes(operator.lshift, ir.IRBuilder.shl)
 
 
 @_written
 def lane_numbers(_context: Any) -> Any:
-    """0, 1, ... 15."""
-    return LANES_TYPE(), lambda *_: ir.Constant(_VECTOR, [float(lane) for lane in range(LANES)])
+    """0, 1, ... 15 as float32."""
+    numbers = [float(lane) for lane in range(LANES)]
+    return LanesType(types.float32)(), lambda *_: ir.Constant(_vector(_FLOAT), numbers)
 
 
 def _line(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-    """Where line ``index`` of a C-contiguous (N, 16) float32 array begins."""
+    """Where the numbers from ``LANES * index`` on of a C-contiguous array begin."""
     data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [builder.mul(index, index.type(LANES))]), _VECTOR.as_pointer())
+    first = builder.gep(data, [builder.mul(index, index.type(LANES))])
+    return builder.bitcast(first, _vector(_ELEMENTS[kind.dtype]).as_pointer())
+
+
+def _alignment(kind: Any) -> int:
+    return int(kind.dtype.bitwidth) // 8
 
 
 @_written
 def load(_context: Any, array: Any, line: Any) -> Any:
-    """Line ``line`` of a C-contiguous (N, 16) float32 array."""
+    """The 16 numbers of a C-contiguous array from number ``16 line`` on: a line, where rows have 16."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.load(_line(context, builder, signature.args[0], *values), align=4)
+        kind = signature.args[0]
+        return builder.load(_line(context, builder, kind, *values), align=_alignment(kind))
 
-    return LANES_TYPE(array, types.intp), generate
+    return LanesType(array.dtype)(array, types.intp), generate
 
 
 @_written
 def store(_context: Any, array: Any, line: Any, value: Any) -> Any:
-    """Write ``value`` into line ``line`` of a C-contiguous (N, 16) float32 array."""
+    """Write ``value`` over what ``load(array, line)`` gives."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        builder.store(values[2], _line(context, builder, signature.args[0], *values[:2]), align=4)
+        kind = signature.args[0]
+        builder.store(values[2], _line(context, builder, kind, *values[:2]), align=_alignment(kind))
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, value), generate
+    return types.void(array, types.intp, LanesType(array.dtype)), generate
 
 
 @_written
@@ -176,8 +223,8 @@ def any_reaches(_context: Any, value: Any, least: Any) -> Any:
     """Whether one of the lanes is at least ``least``."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        bound = _widened(context, builder, signature.args[1], values[1])
-        flags = builder.bitcast(builder.fcmp_ordered(">=", values[0], bound), ir.IntType(LANES))
+        bound = _widened(context, builder, signature.args[1], values[1], signature.args[0].dtype)
+        flags = builder.bitcast(_compared(builder, ">=", values[0], bound), ir.IntType(LANES))
         return builder.icmp_unsigned("!=", flags, flags.type(0))
 
     return types.boolean(value, least), generate
@@ -185,33 +232,35 @@ def any_reaches(_context: Any, value: Any, least: Any) -> Any:
 
 @_written
 def sum_of(_context: Any, value: Any) -> Any:
-    """The sum of the lanes."""
+    """The sum of the lanes, of floats."""
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        total, undefined = values[0], ir.Constant(_VECTOR, ir.Undefined)
+        total = values[0]
         for distance in (8, 4, 2, 1):
-            order = ir.Constant(_INTEGERS, [lane ^ distance for lane in range(LANES)])
-            total = builder.fadd(total, builder.shuffle_vector(total, undefined, order))
-        return builder.extract_element(total, _INTEGER(0))
+            order = ir.Constant(_vector(_WORD), [lane ^ distance for lane in range(LANES)])
+            other = builder.shuffle_vector(total, ir.Constant(total.type, ir.Undefined), order)
+            total = builder.fadd(total, other)
+        return builder.extract_element(total, _WORD(0))
 
-    return types.float32(value), generate
+    return value.dtype(value), generate
 
 
 # Degree-5 polynomial of 2^f on [-0.5, 0.5], least squares at Chebyshev nodes; relative error below 2e-7.
 _EXP2 = tuple(np.float32(c) for c in (1.0000001, 0.6931472, 0.24022107, 0.05550327, 0.009676037, 0.001340043))
 _C0, _C1, _C2, _C3, _C4, _C5 = _EXP2
-_OFFSET = np.float32(128.5)
-_BIAS = np.float32(128.0)
+_OFFSET = np.float32(127.5)
+_BIAS = np.float32(127.0)
 
 
 @inlined
 def exp2_small(exponent: Any) -> Any:
-    """2^exponent for -126 < exponent < 127."""
-    whole = truncated(exponent + _OFFSET) - _BIAS
-    fraction = exponent - whole
+    """2^exponent of float32 for -126 < exponent < 127."""
+    # a float32's exponent has an offset of 127 and lies above the 23 bits of its fraction
+    biased = truncated(exponent + _OFFSET)
+    fraction = exponent - (biased - _BIAS)
     power = _C4 + fraction * _C5
     power = _C3 + fraction * power
     power = _C2 + fraction * power
     power = _C1 + fraction * power
     power = _C0 + fraction * power
-    return power * two_to(whole)
+    return power * from_bits(to_integers(biased) << np.uint32(23))

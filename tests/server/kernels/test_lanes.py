@@ -19,6 +19,8 @@ from neural_render_server.kernels.lanes import (
     smaller,
     store,
     sum_of,
+    to_integers,
+    truncated,
     where_less,
 )
 
@@ -28,7 +30,7 @@ NAN = float("nan")
 @kernel
 def _combine(lines: Any, number: float, out: Any) -> None:
     a, b = load(lines, 0), load(lines, 1)
-    total = lanes(number)
+    total = lanes(np.float32(number))
     total += a
     store(out, 0, total)
     store(out, 1, number - a * b)
@@ -43,6 +45,22 @@ def _combine(lines: Any, number: float, out: Any) -> None:
 @kernel
 def _reduce(lines: Any, line: int, number: float) -> Any:
     return sum_of(load(lines, line)), any_reaches(load(lines, line), number)
+
+
+@kernel
+def _bits(numbers: Any, floats: Any, out: Any, whole: Any) -> None:
+    a, b = load(numbers, 0), load(numbers, 1)
+    store(out, 0, a * b + np.uint32(7))
+    store(out, 1, (a ^ b) & np.uint32(0xFFFF))
+    store(out, 2, (a - b) << np.uint32(3))
+    store(out, 3, larger(a, b))
+    store(out, 4, to_integers(load(floats, 0)))
+    store(whole, 0, truncated(load(floats, 0)))
+
+
+@kernel
+def _of_numbers(a: Any, b: Any) -> Any:
+    return larger(a, b), smaller(a, b), truncated(a), to_integers(a)
 
 
 @pytest.fixture
@@ -87,3 +105,24 @@ def test_lanes_are_summed_and_searched(lines: np.ndarray) -> None:
         assert not _reduce(lines, line, float(np.nextafter(lines[line].max(), np.float32(np.inf))))[1]
     lines[0] = NAN
     assert not _reduce(lines, 0, -1e30)[1]
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_integers_wrap_and_whole_parts_lose_their_fraction(real: Any) -> None:
+    random = np.random.default_rng(1)
+    numbers = random.integers(0, 2**32, (2, LANES), dtype=np.uint32)
+    floats = random.uniform(-50.0, 2e9, LANES).astype(real)
+    floats[:2] = -0.9, 0.9
+    out, whole = np.empty((5, LANES), np.uint32), np.empty(LANES, real)
+    _bits(numbers, floats, out, whole)
+    a, b = numbers
+    for found, wanted in zip(out, (a * b + np.uint32(7), (a ^ b) & 0xFFFF, (a - b) << 3), strict=False):
+        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(out[3], np.maximum(a, b))
+    np.testing.assert_array_equal(out[4], np.trunc(floats).astype(np.int64).astype(np.uint32))
+    np.testing.assert_array_equal(whole, np.trunc(floats))
+
+
+def test_single_numbers_are_taken_too() -> None:
+    assert _of_numbers(2.75, 1.5) == (2.75, 1.5, 2.0, 2)
+    assert _of_numbers(NAN, 1.5)[:2] == (1.5, 1.5)
