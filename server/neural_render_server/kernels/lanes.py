@@ -131,6 +131,10 @@ def _truncated(builder: Any, value: Any) -> Any:
     return builder.sitofp(_to_integers(builder, value), value.type)
 
 
+def _to_floats(builder: Any, value: Any) -> Any:
+    return builder.sitofp(value, _like(value, _FLOAT))
+
+
 def _from_bits(builder: Any, value: Any) -> Any:
     return builder.bitcast(value, _like(value, _FLOAT))
 
@@ -152,6 +156,8 @@ where_less = _function(_where_less, 4)
 # the whole part of numbers below 2^31, rounded towards zero, and the same as uint32 (negative ones wrapped)
 truncated = _function(_truncated, 1)
 to_integers = _function(_to_integers, 1, types.uint32)
+# a uint32 as float32, from 2^31 on as the negative number that it was wrapped from
+to_floats = _function(_to_floats, 1, types.float32)
 # the float32 whose bits are a uint32's
 from_bits = _function(_from_bits, 1, types.float32)
 
@@ -249,18 +255,19 @@ def sum_of(_context: Any, value: Any) -> Any:
 _EXP2 = tuple(np.float32(c) for c in (1.0000001, 0.6931472, 0.24022107, 0.05550327, 0.009676037, 0.001340043))
 _C0, _C1, _C2, _C3, _C4, _C5 = _EXP2
 _OFFSET = np.float32(127.5)
-_BIAS = np.float32(127.0)
+_BIAS = np.uint32(127)
 
 
 @inlined
 def exp2_small(exponent: Any) -> Any:
     """2^exponent of float32 for -126 < exponent < 127."""
-    # a float32's exponent has an offset of 127 and lies above the 23 bits of its fraction
-    biased = truncated(exponent + _OFFSET)
-    fraction = exponent - (biased - _BIAS)
+    # A float32's exponent has an offset of 127 and lies above the 23 bits of its fraction. The offset is
+    # taken off as an integer: of floats LLVM would make (exponent + 127) - biased, with 20 times the error.
+    biased = to_integers(exponent + _OFFSET)
+    fraction = exponent - to_floats(biased - _BIAS)
     power = _C4 + fraction * _C5
     power = _C3 + fraction * power
     power = _C2 + fraction * power
     power = _C1 + fraction * power
     power = _C0 + fraction * power
-    return power * from_bits(to_integers(biased) << np.uint32(23))
+    return power * from_bits(biased << np.uint32(23))

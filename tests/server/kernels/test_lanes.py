@@ -19,6 +19,7 @@ from neural_render_server.kernels.lanes import (
     smaller,
     store,
     sum_of,
+    to_floats,
     to_integers,
     truncated,
     where_less,
@@ -48,7 +49,7 @@ def _reduce(lines: Any, line: int, number: float) -> Any:
 
 
 @kernel
-def _bits(numbers: Any, floats: Any, out: Any, whole: Any) -> None:
+def _bits(numbers: Any, floats: Any, out: Any, whole: Any, back: Any) -> None:
     a, b = load(numbers, 0), load(numbers, 1)
     store(out, 0, a * b + np.uint32(7))
     store(out, 1, (a ^ b) & np.uint32(0xFFFF))
@@ -56,6 +57,7 @@ def _bits(numbers: Any, floats: Any, out: Any, whole: Any) -> None:
     store(out, 3, larger(a, b))
     store(out, 4, to_integers(load(floats, 0)))
     store(whole, 0, truncated(load(floats, 0)))
+    store(back, 0, to_floats(to_integers(load(floats, 0))))
 
 
 @kernel
@@ -83,7 +85,7 @@ def test_each_lane_is_combined_with_its_own(lines: np.ndarray) -> None:
         np.exp2(a.astype(np.float64)),
     )
     for found, wanted in zip(out, expected, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+        np.testing.assert_allclose(found, wanted, rtol=4e-7)
 
 
 def test_what_is_no_number_is_neither_larger_nor_less(lines: np.ndarray) -> None:
@@ -114,13 +116,15 @@ def test_integers_wrap_and_whole_parts_lose_their_fraction(real: Any) -> None:
     floats = random.uniform(-50.0, 2e9, LANES).astype(real)
     floats[:2] = -0.9, 0.9
     out, whole = np.empty((5, LANES), np.uint32), np.empty(LANES, real)
-    _bits(numbers, floats, out, whole)
+    back = np.empty(LANES, np.float32)
+    _bits(numbers, floats, out, whole, back)
     a, b = numbers
     for found, wanted in zip(out, (a * b + np.uint32(7), (a ^ b) & 0xFFFF, (a - b) << 3), strict=False):
         np.testing.assert_array_equal(found, wanted)
     np.testing.assert_array_equal(out[3], np.maximum(a, b))
     np.testing.assert_array_equal(out[4], np.trunc(floats).astype(np.int64).astype(np.uint32))
     np.testing.assert_array_equal(whole, np.trunc(floats))
+    np.testing.assert_array_equal(back, np.trunc(floats).astype(np.float32))
 
 
 def test_single_numbers_are_taken_too() -> None:
