@@ -139,15 +139,6 @@ def _from_bits(builder: Any, value: Any) -> Any:
     return builder.bitcast(value, _like(value, _FLOAT))
 
 
-# the same number in every lane: of a float32, float64 or uint32
-lanes = _written(
-    lambda _context, number: (
-        LanesType(number)(number),
-        lambda context, builder, signature, values: _widened(
-            context, builder, signature.args[0], values[0], signature.args[0]
-        ),
-    )
-)
 # the larger and the smaller of two; the second where one is no number
 larger = _function(_larger, 2)
 smaller = _function(_smaller, 2)
@@ -181,6 +172,16 @@ _overload_for_lanes(operator.truediv, ir.IRBuilder.fdiv)
 _overload_for_lanes(operator.xor, ir.IRBuilder.xor)
 _overload_for_lanes(operator.and_, ir.IRBuilder.and_)
 _overload_for_lanes(operator.lshift, ir.IRBuilder.shl)
+
+
+@_written
+def lanes(_context: Any, number: Any) -> Any:
+    """The same float32, float64 or uint32 in every lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return _widened(context, builder, signature.args[0], values[0], signature.args[0])
+
+    return LanesType(number)(number), generate
 
 
 @_written
