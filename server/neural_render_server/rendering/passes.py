@@ -15,7 +15,7 @@ from ..errors import OptionError
 from ..grade import Grade
 from ..methods.base import Method, RenderedFrame
 from .any_camera import render_camera
-from .colour import premultiplied_srgb_to_linear
+from .colour import linear_rgba
 
 # Blender's own depth where nothing is.
 EMPTY_DEPTH = 1e10
@@ -111,7 +111,7 @@ def render_passes(
             )
         split = method.render_split(camera, time, split_depth, crop)
         frame = split.whole
-        front = _linear_rgba(split.front_color, np.clip(split.front_opacity, 0.0, 1.0), encoding)
+        front = linear_rgba(split.front_color, np.clip(split.front_opacity, 0.0, 1.0), encoding)
     else:
         frame = render_camera(method, camera, time, crop)
     combined = _combined(frame, method.background, options.background, encoding)
@@ -169,12 +169,4 @@ def _combined(
     color, opacity = frame.color, np.clip(frame.opacity, 0.0, 1.0)
     if background == "field" and learned is not None:
         color, opacity = frame.over(learned), np.ones_like(opacity)
-    return _linear_rgba(color, opacity, encoding)
-
-
-def _linear_rgba(
-    color: npt.NDArray[np.float32], opacity: npt.NDArray[np.float32], encoding: str
-) -> npt.NDArray[np.float32]:
-    if encoding == "srgb":
-        color = premultiplied_srgb_to_linear(color, opacity)
-    return np.concatenate([color, opacity[..., None]], axis=-1).astype(np.float32)
+    return linear_rgba(color, opacity, encoding)

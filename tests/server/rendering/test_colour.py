@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from neural_render_server.rendering.colour import (
+    PIXELS_AT_ONCE,
+    linear_rgba,
     linear_to_srgb,
     premultiplied_srgb_to_linear,
     srgb_to_linear,
@@ -29,3 +31,15 @@ def test_premultiplied_colour_is_decoded_straight() -> None:
 def test_nothing_stays_nothing() -> None:
     zero = np.zeros((1, 1), dtype=np.float32)
     assert (premultiplied_srgb_to_linear(np.zeros((1, 1, 3), dtype=np.float32), zero) == 0).all()
+
+
+def test_a_picture_of_many_parts_is_converted_whole() -> None:
+    width = 100
+    height = 2 * PIXELS_AT_ONCE // width + 3
+    random = np.random.default_rng(0)
+    color = random.random((height, width, 3), dtype=np.float32)
+    opacity = random.random((height, width), dtype=np.float32)
+    rgba = linear_rgba(color, opacity, "srgb")
+    assert np.array_equal(rgba[..., :3], premultiplied_srgb_to_linear(color, opacity))
+    assert np.array_equal(rgba[..., 3], opacity)
+    assert np.array_equal(linear_rgba(color, opacity, "linear")[..., :3], color)
