@@ -12,11 +12,14 @@ import numpy.typing as npt
 import OpenEXR
 
 from ..files import write_bytes
+from ..kernels.threads import thread_count
 from .colour import linear_to_srgb
 from .passes import MATTES, PASS_CHANNELS, Passes
 
-PASS_LABELS = {name: name.capitalize() for name in PASS_CHANNELS}
+# By itself OpenEXR compresses in one thread: a 1920x1080 frame takes 660 ms so, and 420 with two.
+OpenEXR.set_global_thread_count(thread_count())
 
+PASS_LABELS = {name: name.capitalize() for name in PASS_CHANNELS}
 
 # What the channel of a shape's matte is called: this, the shape's name, and X as Blender's own value passes.
 _MATTE_PREFIX = "ViewLayer.Matte "
