@@ -188,8 +188,8 @@ def render_path(
             if data is None:
                 start = time.monotonic()
                 passes = renderer.render_frame(frame, options.passes, options.sampling, control.check)
-                seconds += time.monotonic() - start
                 data = _encode(passes, frame, options)
+                seconds += time.monotonic() - start
             write_bytes(file, data)
             if cache is not None and source == "rendered":
                 _keep(cache, key, data, on_event)
