@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 import requests
 
 from neural_render_server import __version__
+from neural_render_server.service.serve import listen
 
 START = (sys.executable, "-m", "neural_render_server.cli", "serve")
 
@@ -181,3 +183,23 @@ def test_a_killed_server_leaves_nothing_in_the_way(start_server: Callable[..., A
     second = start_server()
     assert second.ready["pid"] != first.ready["pid"] and second.get("/v1/health").ok
     assert "already_running" not in second.ready
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """Without TCP_NODELAY the end of each answer waits for the acknowledgement of its beginning."""
+
+    async def option_of_a_connection() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepted(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(accepted, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return await found
+
+    assert asyncio.run(option_of_a_connection())
