@@ -20,9 +20,10 @@ View = TypeVar("View")
 DIVISORS = (1, 2, 4, 8, 16)
 # Of the first order, when nothing is known of the speed.
 FIRST_DIVISOR = 4
-# Seconds that a picture may take while something moves (ten a second still feel like moving), and that the
-# next finer one may take when it stands still.
-COARSE_SECONDS, FINE_SECONDS = 0.1, 1.0
+# Seconds that a picture may take while something moves, and that the next finer one may take when it stands
+# still. Without a graphics card Blender takes as long again to draw its overlays over the first, and ten of
+# both a second still feel like moving.
+COARSE_SECONDS, FINE_SECONDS = 0.06, 1.0
 # Where what every picture costs leaves no room for that: times that cost. To shrink a picture further would
 # make it worse and hardly sooner.
 WORTH_SHRINKING = 1.25

@@ -15,6 +15,8 @@ from neural_render_addon.engine.refinement import (
 
 SIZE = (960, 540)
 PIXELS = SIZE[0] * SIZE[1]
+# Seconds a pixel with which the full picture is just in time while something moves.
+IN_TIME = COARSE_SECONDS / PIXELS
 
 
 def run(machine, now, seconds_per_pixel):
@@ -80,7 +82,7 @@ def test_refining_is_given_up_when_the_view_moves_on():
 
 def test_it_is_as_coarse_as_the_method_is_slow():
     divisors = []
-    for seconds_per_pixel in (1e-8, 5e-7, 2e-6, 1e-4):
+    for seconds_per_pixel in np.array([0.05, 2.6, 10.0, 500.0]) * IN_TIME:
         machine, now = warmed_up(seconds_per_pixel)
         machine.want("moved", SIZE, now)
         order, _ = run(machine, now, seconds_per_pixel)
@@ -136,8 +138,9 @@ def coarse_divisors(seconds_of, moves=8):
 
 
 def test_fixed_costs_do_not_make_it_coarser_than_needed():
-    """Each picture costs 50 ms and 0.5 microseconds a pixel: a quarter of each side still fits in 0.1 s."""
-    assert set(coarse_divisors(lambda pixels, index: 0.05 + 5e-7 * pixels)[-4:]) == {4}
+    """Each picture costs half of what it may, and its pixels: a quarter of each side is still in time."""
+    coarse = coarse_divisors(lambda pixels, index: 0.5 * COARSE_SECONDS + 2.6 * IN_TIME * pixels)
+    assert set(coarse[-4:]) == {4}
 
 
 def test_where_fixed_costs_are_too_much_it_shrinks_only_while_that_pays():
@@ -155,12 +158,15 @@ def test_a_slow_first_picture_does_not_spoil_the_choice():
 
 def test_noise_does_not_change_the_choice():
     random = np.random.default_rng(0)
-    coarse = coarse_divisors(lambda pixels, index: (0.03 + 3e-7 * pixels) * random.uniform(0.8, 1.25), 40)
-    assert set(coarse[5:]) == {2}
+
+    def seconds_of(pixels, index):
+        return (0.3 * COARSE_SECONDS + 1.6 * IN_TIME * pixels) * random.uniform(0.8, 1.25)
+
+    assert set(coarse_divisors(seconds_of, 40)[5:]) == {2}
 
 
 def test_a_scene_that_gets_slower_is_noticed():
-    slow = coarse_divisors(lambda pixels, index: pixels * (1e-8 if index < 8 else 2e-6), 16)
+    slow = coarse_divisors(lambda pixels, index: pixels * IN_TIME * (0.05 if index < 8 else 10.0), 16)
     assert slow[3] == 1 and set(slow[-3:]) == {4}
 
 
