@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic
 
-from .jit import inlined
+from .jit import everywhere, inlined
 from .lanes import LANES, lanes, larger, load, smaller, store, to_integers, truncated
 
 # Points whose corners are worked out together.
@@ -113,40 +113,38 @@ def _over_corners(emit: Callable[..., None]) -> Any:
         types = signature.args
         real = context.get_data_type(types[0].dtype)
         features = types[7].count
-        lanes, word = ir.VectorType(real, features), ir.IntType(64)
+        own_features, word = ir.VectorType(real, features), ir.IntType(64)
 
         def data(index: int) -> Any:
             return context.make_array(types[index])(context, builder, arguments[index]).data
 
         def features_at(base: Any, index: Any) -> Any:
-            return builder.bitcast(builder.gep(base, [index]), lanes.as_pointer())
+            return builder.bitcast(builder.gep(base, [index]), own_features.as_pointer())
 
         def corner(k: int) -> tuple[Any, Any]:
             """Where the corner's features lie, and its weight in every lane."""
             own = [builder.add(arguments[3], word(k * CHUNK))]
             entry = builder.zext(builder.load(builder.gep(data(1), own)), word)
             weight = builder.load(builder.gep(data(2), own))
-            first = builder.insert_element(ir.Constant(lanes, ir.Undefined), weight, ir.IntType(32)(0))
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), features), None)
             place = features_at(data(0), builder.mul(entry, word(features)))
-            return place, builder.shuffle_vector(first, first, zeros)
+            return place, everywhere(builder, weight, own_features)
 
         align = real.get_abi_size(context.target_data)
-        emit(builder, map(corner, range(types[6].count)), features_at(data(4), arguments[5]), lanes, align)
+        emit(builder, map(corner, range(types[6].count)), features_at(data(4), arguments[5]), align)
         return context.get_dummy_value()
 
     return intrinsic(typed)
 
 
-def _emit_gather(builder: Any, corners: Any, target: Any, lanes: Any, align: int) -> None:
-    total = ir.Constant(lanes, None)
+def _emit_gather(builder: Any, corners: Any, target: Any, align: int) -> None:
+    total = ir.Constant(target.type.pointee, None)
     for entry, weight in corners:
         product = builder.fmul(weight, builder.load(entry, align=align), flags=("contract",))
         total = builder.fadd(total, product, flags=("contract",))
     builder.store(total, target, align=align)
 
 
-def _emit_scatter(builder: Any, corners: Any, source: Any, lanes: Any, align: int) -> None:
+def _emit_scatter(builder: Any, corners: Any, source: Any, align: int) -> None:
     upstream = builder.load(source, align=align)
     for entry, weight in corners:  # in turn: two corners may share an entry
         product = builder.fmul(weight, upstream, flags=("contract",))

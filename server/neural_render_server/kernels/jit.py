@@ -45,3 +45,11 @@ def _bits_from_float(_context: Any, value: Any) -> Any:
 
 
 bits_from_float: Callable[[Any], Any] = intrinsic(_bits_from_float)
+
+
+def everywhere(builder: Any, number: Any, vector: Any) -> Any:
+    """LLVM code that puts ``number`` into every lane of a value of the type ``vector``."""
+    word = ir.IntType(32)
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, number, word(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(word, vector.count), None))

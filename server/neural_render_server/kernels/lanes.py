@@ -17,7 +17,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-from .jit import inlined
+from .jit import everywhere, inlined
 
 LANES = 16
 _WORD, _FLOAT = ir.IntType(32), ir.FloatType()
@@ -50,10 +50,7 @@ def _widened(context: Any, builder: Any, kind: Any, value: Any, dtype: Any) -> A
     """The LLVM vector of a ``Lanes`` value, or of a number for all lanes."""
     if _is_lanes(kind):
         return value
-    vector = _vector(_ELEMENTS[dtype])
-    undefined = ir.Constant(vector, ir.Undefined)
-    number = builder.insert_element(undefined, context.cast(builder, value, kind, dtype), _WORD(0))
-    return builder.shuffle_vector(number, undefined, ir.Constant(_vector(_WORD), [0] * LANES))
+    return everywhere(builder, context.cast(builder, value, kind, dtype), _vector(_ELEMENTS[dtype]))
 
 
 def _written(function: Callable[..., Any]) -> Callable[..., Any]:

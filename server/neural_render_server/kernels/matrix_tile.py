@@ -14,7 +14,7 @@ from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import inlined
+from .jit import everywhere, inlined
 
 # Rows and columns of matrices are padded to a multiple of this.
 PADDING = 16
@@ -90,7 +90,7 @@ def _block(vectors: int) -> Any:
             loaded = [builder.load(pointer(b, b_place, lane), align=4) for lane in range(vectors)]
             a_place = builder.add(a_start, builder.mul(loop.index, a_step))
             for row in sums:
-                factor = _broadcast(builder, builder.load(builder.gep(a, [a_place])), vector)
+                factor = everywhere(builder, builder.load(builder.gep(a, [a_place])), vector)
                 for place, column in zip(row, loaded, strict=True):
                     product = builder.fmul(factor, column, flags=("contract",))
                     builder.store(builder.fadd(builder.load(place), product, flags=("contract",)), place)
@@ -109,12 +109,6 @@ def _block(vectors: int) -> Any:
         return context.get_dummy_value()
 
     return intrinsic(typed)
-
-
-def _broadcast(builder: Any, value: Any, vector: Any) -> Any:
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
 
 
 _block_1, _block_2, _block_4 = _block(1), _block(2), _block(4)
