@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import bpy
 import numpy as np
@@ -12,7 +11,8 @@ import numpy.typing as npt
 from mathutils import Matrix
 
 from .cameras.camera import settings_from_pinhole
-from .service.messages import CaptureCamera, CaptureInfo, Clip
+from .cameras.clips import add_background
+from .service.messages import CaptureCamera, CaptureInfo
 from .timing import duration_in_frames, frame_rate
 
 # Difference of the focal lengths along x and y, relative, that Blender's square pixels may hide unsaid.
@@ -55,7 +55,7 @@ def import_capture(
         obj.parent = field
         collection.objects.link(obj)
         if options.use_clips and camera.clip is not None:
-            warnings += add_background(obj.data, camera.clip, context.scene.frame_start)
+            warnings += add_background(obj.data, camera.clip, field)
     if points is not None and options.use_points and len(points[0]):
         cloud = new_points(f"{info.name} points", *points)
         cloud.parent = field
@@ -90,6 +90,7 @@ def describe_capture(field: bpy.types.Object, info: CaptureInfo, frame_start: in
     properties.fps = info.fps or 0.0
     properties.training_memory = info.training_memory / 1e9
     properties.training_disk = info.training_disk / 1e9
+    properties.readout = max(info.readouts.values(), default=0.0)
     properties.is_dynamic = info.is_dynamic
     properties.frame_start = frame_start
     if info.bounds is not None:
@@ -105,47 +106,8 @@ def new_camera(camera: CaptureCamera, extent: float) -> bpy.types.Object:
     matrix = camera.camera_to_world.copy()
     matrix[:3, :3] /= np.linalg.norm(matrix[:3, :3], axis=0)
     obj.matrix_basis = Matrix(matrix.tolist())
+    obj.neural_render.camera_name = camera.name
     return obj
-
-
-def add_background(camera: bpy.types.Camera, clip: Clip, frame_start: int) -> list[str]:
-    """Show a camera's clip behind the scene when one looks through it; returns sentences of failure."""
-    if not Path(clip.path).exists():
-        return [f"{clip.path}: not on this machine, so camera {camera.name!r} has no background clip"]
-    try:
-        if clip.kind == "video":
-            movie = bpy.data.movieclips.load(clip.path, check_existing=True)
-            movie.frame_start = frame_start
-            background = camera.background_images.new()
-            background.source = "MOVIE_CLIP"
-            background.clip = movie
-        else:
-            image = bpy.data.images.load(clip.path, check_existing=True)
-            background = camera.background_images.new()
-            background.image = image
-            if clip.kind == "sequence":
-                image.source = "SEQUENCE"
-                background.image_user.frame_start = frame_start
-                background.image_user.frame_duration = clip.frames
-                background.image_user.frame_offset = first_number(Path(clip.path)) - 1
-    except RuntimeError as error:
-        return [f"{clip.path}: Blender cannot read it as a background ({error})"]
-    background.alpha = 1.0
-    # What is filmed is never cut: the clip is stretched to the camera's frame, like the pictures
-    # that the field was trained on.
-    background.frame_method = "STRETCH"
-    camera.show_background_images = True
-    return []
-
-
-def first_number(path: Path) -> int:
-    """The number at the end of a file's stem, as Blender counts image sequences; 1 where none is."""
-    digits = ""
-    for character in reversed(path.stem):
-        if not character.isdigit():
-            break
-        digits = character + digits
-    return int(digits) if digits else 1
 
 
 def new_points(

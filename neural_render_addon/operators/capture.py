@@ -20,31 +20,47 @@ from .task_operator import Stopped, TaskOperator, Work, connect_and_tell
 POINT_LIMIT = 200_000
 
 
-class FolderChooser(TaskOperator):
-    """Mixin: ask for a file or folder when invoked without one, then go on as a modal operator."""
+class AskingFirst(TaskOperator):
+    """Mixin: ask for the operator's properties when invoked, then go on as a modal operator."""
 
     # Properties of the operator that are handed over to the modal one.
     passed_on: ClassVar[tuple[str, ...]]
 
     if TYPE_CHECKING:  # Blender's properties, declared by each operator
-        filepath: str
         is_chosen: bool
 
+    def ask(self, context: bpy.types.Context) -> set[str]:
+        """Show a dialog, after which Blender calls ``execute``."""
+        return set(context.window_manager.invoke_props_dialog(self))
+
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if self.filepath:
+        if self.is_chosen or bpy.app.background:
             return super().invoke(context, event)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return self.ask(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if self.options.is_invoke and not bpy.app.background and not self.is_chosen:
-            # Back from the file browser: start again as a modal operator, so that Blender stays awake.
+            # Back from the dialog: start again as a modal operator, so that Blender stays awake.
             values = {key: getattr(self, key) for key in self.passed_on}
             # Of an instance, bl_idname is the name of Blender's own type: NEURAL_RENDER_OT_import_capture.
             operator = getattr(bpy.ops.neural_render, self.bl_idname.partition("_OT_")[2])
             operator("INVOKE_DEFAULT", is_chosen=True, **values)
             return {"FINISHED"}
         return super().execute(context)
+
+
+class FolderChooser(AskingFirst):
+    """Mixin: ask for a file or folder when invoked without one, then go on as a modal operator."""
+
+    if TYPE_CHECKING:
+        filepath: str
+
+    def ask(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return TaskOperator.invoke(self, context, event) if self.filepath else self.ask(context)
 
     def chosen_path(self) -> str:
         if not self.filepath:

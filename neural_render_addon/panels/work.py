@@ -89,6 +89,8 @@ class NEURALRENDER_PT_capture(NeuralRenderPanel, bpy.types.Panel):
             row.operator("neural_render.set_ground")
             layout.operator("neural_render.apply_alignment")
             draw_task(layout, context, "align")
+            layout.operator("neural_render.set_readout")
+            draw_task(layout, context, "readout")
         layout.operator("neural_render.export_rig", icon="EXPORT")
 
 
@@ -250,6 +252,8 @@ def draw_field(layout: bpy.types.UILayout, field: bpy.types.Object) -> None:
     layout.prop(properties, "scene_path")
     if properties.is_dynamic:
         layout.label(text=f"{properties.duration:.2f} s at {properties.fps:g} frames a second")
+    if properties.readout:
+        layout.label(text=f"Rolling shutter of {1e3 * properties.readout:.3g} ms")
 
 
 def draw_preview(layout: bpy.types.UILayout) -> None:

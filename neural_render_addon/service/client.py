@@ -92,6 +92,11 @@ class Client:
         answer = self._json("POST", "/captures/align", {"path": path, "matrix": matrix})
         return [[float(value) for value in row] for row in answer["alignment"]]
 
+    def set_readout(self, path: str, seconds: float, direction: str, cameras: list[str] | None) -> None:
+        """Say how long the rolling shutter of the capture's ``cameras`` takes; None means all of them."""
+        body = {"path": path, "seconds": seconds, "direction": direction, "cameras": cameras}
+        self._json("POST", "/captures/readout", body)
+
     def inspect_scene(self, path: str) -> dict[str, Any]:
         """The content of ``scene.json`` of the scene folder ``path``, and its path."""
         return self._json("POST", "/scenes/inspect", {"path": path})

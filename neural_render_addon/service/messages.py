@@ -70,11 +70,25 @@ class MethodInfo:
 
 @dataclass(frozen=True)
 class Clip:
-    """Where a camera's pictures lie: ``kind`` is ``video``, ``sequence`` or ``image``."""
+    """Where a camera's pictures lie: ``kind`` is ``video``, ``sequence`` or ``image``.
+
+    Frame ``numbers[k]`` was taken at ``times[k]`` seconds of the capture. A video's frames count from 0,
+    those of a sequence as their files are numbered.
+    """
 
     kind: str
     path: str
-    frames: int
+    numbers: tuple[int, ...] = ()
+    times: tuple[float, ...] = ()
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Clip:
+        return Clip(
+            kind=str(data["kind"]),
+            path=str(data["path"]),
+            numbers=tuple(int(number) for number in data.get("numbers") or ()),
+            times=tuple(float(time) for time in data.get("times") or ()),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +117,7 @@ class CaptureCamera:
                 cy=float(data["cy"]),
             ),
             camera_to_world=np.array(data["transform_matrix"], dtype=np.float64),
-            clip=Clip(str(source["kind"]), str(source["path"]), int(source.get("frames") or 1))
-            if source
-            else None,
+            clip=Clip.from_json(source) if source else None,
             is_test=bool(data.get("is_test")),
             times=tuple(float(time) for time in data.get("times") or ()),
             # The server names a lens model only where it is no pinhole.
@@ -115,7 +127,10 @@ class CaptureCamera:
 
 @dataclass(frozen=True)
 class CaptureInfo:
-    """A capture as the server reads it; ``times`` in seconds, ``training_memory`` and ``_disk`` in bytes."""
+    """A capture as the server reads it; ``times`` in seconds, ``training_memory`` and ``_disk`` in bytes.
+
+    ``readouts`` are the seconds, by camera, in which a rolling shutter reads a picture out.
+    """
 
     name: str
     path: str
@@ -128,6 +143,7 @@ class CaptureInfo:
     points: int
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None
     warnings: tuple[str, ...]
+    readouts: Mapping[str, float] = field(default_factory=dict)
     training_memory: int = 0
     training_disk: int = 0
 
@@ -146,6 +162,7 @@ class CaptureInfo:
             points=int(data.get("points") or 0),
             bounds=(tuple(bounds["min"]), tuple(bounds["max"])) if bounds else None,
             warnings=tuple(str(warning) for warning in data.get("warnings") or ()),
+            readouts={str(name): float(own["seconds"]) for name, own in (data.get("readouts") or {}).items()},
             training_memory=int(needs.get("memory") or 0),
             training_disk=int(needs.get("disk") or 0),
         )

@@ -88,6 +88,15 @@ class FieldProperties(bpy.types.PropertyGroup):
         name="Duration", description="Length of the capture in seconds", min=0.0, unit="TIME_ABSOLUTE"
     )
     fps: FloatProperty(name="Capture Rate", description="Timesteps a second of the capture", min=0.0)
+    camera_name: StringProperty(
+        name="Camera", description="Name in its capture of the camera that was imported as this object"
+    )
+    readout: FloatProperty(
+        name="Readout",
+        description="Time in which the capture's slowest rolling shutter reads a picture out; 0 if none",
+        min=0.0,
+        unit="TIME_ABSOLUTE",
+    )
     training_memory: FloatProperty(
         name="Training Memory",
         description="Gigabytes of memory that training the capture takes about, at full size; 0 if unknown",

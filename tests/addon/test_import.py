@@ -12,8 +12,8 @@ from tests.addon.conftest import EXTENSION, use_server
 
 # format: cameras, kind of background, timesteps, points
 FORMATS = {
-    "n3dv": (7, "MOVIE_CLIP", 6, 0),
-    "easymocap": (4, "MOVIE_CLIP", 6, 0),
+    "n3dv": (7, "MOVIE", 6, 0),
+    "easymocap": (4, "MOVIE", 6, 0),
     "transforms": (7, "FILE", 1, 0),
     "moving": (7, "SEQUENCE", 6, 0),
     "synthetic": (7, "FILE", 1, 0),
@@ -40,13 +40,10 @@ def test_each_format(connected, tiny, name):
     for camera in cameras:
         (shown,) = camera.data.background_images
         assert camera.data.show_background_images
-        if background == "MOVIE_CLIP":
-            assert shown.source == "MOVIE_CLIP"
-            assert tuple(shown.clip.size) == (64, 48)
-            assert shown.clip.frame_duration == timesteps
-        else:
-            assert shown.image.source == background
-            assert tuple(shown.image.size) == (64, 48)
+        assert shown.image.source == background
+        assert tuple(shown.image.size) == (64, 48)
+        if background == "MOVIE":
+            assert shown.image.frame_duration == timesteps
     clouds = [child for child in field.children if child.type == "MESH"]
     assert [len(cloud.data.vertices) for cloud in clouds] == ([points] if points else [])
 

@@ -72,7 +72,7 @@ def test_frames_show_what_the_camera_sees(rendering, tiny):
     color = np.stack([channels[f"ViewLayer.Combined.{name}"] for name in "RGB"], axis=-1)
     assert color.shape == (48, 64, 3)
     assert 2.0 < np.median(channels["ViewLayer.Depth.Z"]) < 7.0
-    clip = rendering.camera.data.background_images[0].clip
+    clip = rendering.camera.data.background_images[0].image
     pixels = np.array(bpy.data.images.load(clip.filepath).pixels).reshape(48, 64, 4)[::-1, :, :3]
     linear = np.clip(color, 1e-8, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import psutil
 
-from .capture import Capture, VideoSource
+from .amendments import read_amendments
+from .capture import Capture, VideoSource, View
 from .needs import TrainingNeeds, training_needs
 from .overlap import check_overlap, scene_bounds
 
@@ -20,8 +23,9 @@ NAMES_LISTED = 8
 def describe(capture: Capture) -> dict[str, Any]:
     """What ``POST /v1/captures/inspect`` answers, ready for JSON; lengths in capture units.
 
-    A camera's ``source.first_frame`` is the number in the file of the first frame that is used;
-    ``times`` is there only for a camera that did not film every timestep.
+    A camera's ``source`` says with ``numbers`` and ``times`` (seconds) which of its frames was taken when: a
+    video's frames count from 0, an image's number is the last one in its file's name.
+    ``times`` beside it is there only for a camera that did not film every timestep.
 
     Raises:
         CaptureError: no two training cameras see a common point.
@@ -41,6 +45,7 @@ def describe(capture: Capture) -> dict[str, Any]:
         "points": 0 if capture.points is None else len(capture.points.positions),
         "bounds": None if bounds is None else {"min": bounds[0].tolist(), "max": bounds[1].tolist()},
         "splits": {"train": len(capture.train_indices), "test": len(capture.test_indices)},
+        "readouts": {name: own.to_json() for name, own in read_amendments(capture.path).readouts.items()},
         "needs": asdict(needs),
         "warnings": [*capture.warnings, *check_overlap(capture), *_shortages(needs)],
     }
@@ -73,22 +78,34 @@ def _cameras(capture: Capture) -> list[dict[str, Any]]:
         indices = sorted(indices, key=lambda index: capture.views[index].timestep)
         entry = camera.to_json()
         if indices:
-            source = capture.views[indices[0]].source
-            if isinstance(source, VideoSource):
-                kind, first_frame = "video", source.frame
-            else:
-                kind, first_frame = ("sequence" if len(indices) > 1 else "image"), 0
-            entry["source"] = {
-                "kind": kind,
-                "path": str(source.path),
-                "frames": len(indices),
-                "first_frame": first_frame,
-            }
+            entry["source"] = _source(capture, indices)
         if len(indices) != len(capture.times):
             entry["times"] = [float(capture.times[capture.views[index].timestep]) for index in indices]
         entry["is_test"] = bool(indices) and bool(capture.is_test[indices].all())
         entries.append(entry)
     return entries
+
+
+def _source(capture: Capture, indices: Sequence[int]) -> dict[str, Any]:
+    """The file or files of a camera, whose views are ``indices`` in the order of their timesteps."""
+    views = [capture.views[index] for index in indices]
+    source = views[0].source
+    told: dict[str, Any] = {"path": str(source.path), "frames": len(views), "first_frame": 0}
+    if isinstance(source, VideoSource):
+        told["kind"], told["first_frame"] = "video", source.frame
+    else:
+        told["kind"] = "sequence" if len(views) > 1 else "image"
+    if told["kind"] != "image":
+        told["numbers"] = [_number(view, position) for position, view in enumerate(views)]
+        told["times"] = [float(capture.times[view.timestep] + view.time_shift) for view in views]
+    return told
+
+
+def _number(view: View, position: int) -> int:
+    if isinstance(view.source, VideoSource):
+        return view.source.frame
+    digits = re.findall(r"\d+", view.source.path.stem)
+    return int(digits[-1]) if digits else position + 1
 
 
 def format_description(description: dict[str, Any]) -> str:

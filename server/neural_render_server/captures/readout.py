@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -57,6 +57,18 @@ class Readout:
         return (
             RollingShutter(down=signed) if self.direction in ("down", "up") else RollingShutter(across=signed)
         )
+
+
+def readouts_of(
+    capture: Capture, readout: Readout, cameras: Iterable[str] | None = None
+) -> dict[str, Readout]:
+    """``readout`` by recording: of all, or of those that ``cameras`` name, or a frame of which it names."""
+    recordings = recording_names(capture)
+    if cameras is None:
+        return dict.fromkeys(recordings, readout)
+    names = [camera.name for camera in capture.cameras]
+    recording_of = dict(zip(names, recordings, strict=True))
+    return {recording_of.get(name, name): readout for name in cameras}
 
 
 def with_readouts(capture: Capture, readouts: Mapping[str, Readout], where: str) -> Capture:

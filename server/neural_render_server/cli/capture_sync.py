@@ -87,15 +87,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def keep_readouts(path: Path, given: list[tuple[str, float, str]]) -> None:
     from ..captures.amendments import set_readouts
     from ..captures.detect import read_capture
-    from ..captures.readout import Readout
-    from ..captures.retime import recording_names
+    from ..captures.readout import Readout, readouts_of
 
     capture = read_capture(path)
-    everyone = dict.fromkeys(recording_names(capture))
     found: dict[str, Readout] = {}
     for camera, milliseconds, direction in given:
         values = {"seconds": milliseconds / 1e3, "direction": direction}
-        found |= dict.fromkeys([camera] if camera else everyone, Readout.from_json(values, "--readout"))
+        readout = Readout.from_json(values, "--readout")
+        found |= readouts_of(capture, readout, [camera] if camera else None)
     set_readouts(capture, found)
 
 

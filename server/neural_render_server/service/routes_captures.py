@@ -10,7 +10,16 @@ import numpy as np
 from fastapi import APIRouter
 
 from .context import Context
-from .schemas import AlignCapture, Aligned, CapturePoints, InspectCapture, InspectScene, Points
+from .schemas import (
+    AlignCapture,
+    Aligned,
+    CapturePoints,
+    CaptureReadout,
+    InspectCapture,
+    InspectScene,
+    Points,
+    Readouts,
+)
 
 
 def capture_routes(context: Context) -> APIRouter:
@@ -63,6 +72,19 @@ def capture_routes(context: Context) -> APIRouter:
         path = allowed(request.path, "path")
         read_capture(path)  # there is a capture
         return {"alignment": align(path, np.array(request.matrix)).tolist()}
+
+    @router.post("/captures/readout", response_model=Readouts)
+    def set_readout(request: CaptureReadout) -> dict[str, Any]:
+        """Say how long the rolling shutter of a capture's cameras takes; training then counts with it."""
+        from ..captures.amendments import set_readouts
+        from ..captures.detect import read_capture
+        from ..captures.readout import Readout, readouts_of
+
+        capture = read_capture(allowed(request.path, "path"))
+        values = {"seconds": request.seconds, "direction": request.direction}
+        readout = Readout.from_json(values, request.path)
+        whole = set_readouts(capture, readouts_of(capture, readout, request.cameras))
+        return {"readouts": {name: own.to_json() for name, own in whole.items()}}
 
     @router.post("/scenes/inspect")
     def inspect_scene(request: InspectScene) -> dict[str, Any]:

@@ -97,6 +97,23 @@ class Aligned(BaseModel):
     alignment: list[list[float]] = Field(description="4x4, from the files' coordinates.")
 
 
+class CaptureReadout(Request):
+    path: str = Field(description="The capture's folder, an absolute path.")
+    seconds: float = Field(
+        description="In which a rolling shutter reads a picture out, at most 0.5; 0 is a global shutter."
+    )
+    direction: Literal["down", "up", "left", "right"] = Field(
+        default="down", description="Towards which side, of the picture as it is shown upright."
+    )
+    cameras: list[str] | None = Field(default=None, description="Names of cameras; none means all.")
+
+
+class Readouts(BaseModel):
+    readouts: dict[str, dict[str, Any]] = Field(
+        description="Of each camera that has a rolling shutter, {seconds, direction}."
+    )
+
+
 class InspectScene(Request):
     path: str = Field(description="The scene folder, an absolute path.")
 

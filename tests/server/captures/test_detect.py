@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from neural_render_server.captures.amendments import Amendments, write_amendments
 from neural_render_server.captures.capture import SplitOptions
 from neural_render_server.captures.describe import describe, format_description
 from neural_render_server.captures.detect import open_capture
@@ -37,6 +38,7 @@ def test_timesteps_can_be_cut_out(make: SimpleNamespace, tmp_path: Path) -> None
     assert np.allclose(capture.times, [0, 1 / 12, 2 / 12]) and len(capture.views) == 9
     camera = describe(capture)["cameras"][1]
     assert camera["source"]["first_frame"] == 2 and camera["source"]["frames"] == 3
+    assert camera["source"]["numbers"] == [2, 3, 4]
     with pytest.raises(CaptureError, match="timesteps 7:9 are outside"):
         open_capture(tmp_path, SplitOptions(timesteps=(7, 9)))
     with pytest.raises(CaptureError, match="no camera 'cam77' to hold out; there are cam00, cam01, cam03"):
@@ -56,6 +58,7 @@ def test_a_film_is_described(make: SimpleNamespace, tmp_path: Path) -> None:
     assert first["name"] == "cam00" and first["is_test"] and (first["w"], first["h"]) == (64, 48)
     assert first["source"] == {
         "kind": "video", "path": str(tmp_path / "film/cam00.mp4"), "frames": 4, "first_frame": 0,
+        "numbers": [0, 1, 2, 3], "times": pytest.approx([0, 1 / 12, 2 / 12, 3 / 12]),
     }  # fmt: skip
     assert "times" not in first and np.allclose(first["transform_matrix"], make.arc(3)[0])
     low, high = (np.array(description["bounds"][corner]) for corner in ("min", "max"))
@@ -70,6 +73,34 @@ def test_a_film_is_described(make: SimpleNamespace, tmp_path: Path) -> None:
     ]
     for part in parts:
         assert part in text
+
+
+def test_a_late_camera_tells_which_frame_it_took_when(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Three and a half frames late."""
+    make.write_n3dv(tmp_path, frames=8)
+    write_amendments(tmp_path, Amendments(time_offsets={"cam01": 3.5 / 12}))
+    first, late, _ = (camera["source"] for camera in describe(open_capture(tmp_path))["cameras"])
+    apart = late["times"][0] - first["times"][0]
+    assert late["numbers"] == list(range(len(late["numbers"])))
+    assert apart * 12 == pytest.approx(3.5 + late["numbers"][0] - first["numbers"][0])
+    assert np.allclose(np.diff(late["times"]), 1 / 12)
+
+
+def test_images_tell_their_numbers(make: SimpleNamespace, tmp_path: Path) -> None:
+    pose = make.arc(2)
+    entries = [
+        {
+            "file_path": f"images/c{k}_{10 + 2 * step:04d}_x.png",
+            "picture": step,
+            "transform_matrix": pose[k].tolist(),
+            "time": step / 12,
+        }
+        for k in range(2)
+        for step in range(3)
+    ]
+    make.write_transforms(tmp_path, entries, w=64, h=48, fl_x=60.0)
+    description = describe(open_capture(tmp_path))
+    assert [camera["source"]["numbers"] for camera in description["cameras"]] == [[10, 12, 14]] * 2
 
 
 def test_photos_are_described(make: SimpleNamespace, tmp_path: Path) -> None:
