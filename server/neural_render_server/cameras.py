@@ -263,7 +263,8 @@ def pose_matrix(value: Any, where: str) -> FloatArray:
     """A checked (4, 4) camera-to-world matrix from nested lists (3x4 gets its last row).
 
     Raises:
-        CameraFileError: it is not a 3x4 or 4x4 matrix of finite numbers with an invertible rotation.
+        CameraFileError: it is not a 3x4 or 4x4 matrix of finite numbers with an invertible rotation and the
+            last row (0, 0, 0, 1).
     """
     try:
         matrix = np.asarray(value, dtype=np.float64)
@@ -277,8 +278,10 @@ def pose_matrix(value: Any, where: str) -> FloatArray:
         raise CameraFileError(
             f"{where}: the pose has NaN or infinite values; solve this camera again or remove it"
         )
-    if min(abs(np.linalg.det(matrix[:3, :3])), abs(np.linalg.det(matrix))) < 1e-9:
+    if abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
         raise CameraFileError(
             f"{where}: the pose's rotation is singular; solve this camera again or remove it"
         )
+    if not np.allclose(matrix[3], [0.0, 0.0, 0.0, 1.0], atol=1e-6):
+        raise CameraFileError(f"{where}: the last row of a pose is 0 0 0 1; write the matrix by rows")
     return matrix

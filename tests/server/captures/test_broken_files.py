@@ -363,7 +363,7 @@ def test_a_pipe_is_no_file(read: Callable[[Path], Any], tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"file_path": "\ud800.png"}, "is not a file path"),
-        ({"transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]}, "singular"),
+        ({"transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]}, "last row"),
     ],
 )
 def test_a_frame_of_odd_values(good: Folder, changes: dict[str, Any], message: str) -> None:
@@ -377,6 +377,25 @@ def test_a_frame_of_odd_values(good: Folder, changes: dict[str, Any], message: s
             read_whole(good("transforms"))
     finally:
         path.write_bytes(before)
+
+
+@pytest.mark.parametrize("row", [[0, 0, 0, 1e308], [1e308, 0, 0, 1], [0, 0, 0, -1]])
+def test_an_alignment_that_is_no_similarity(row: list[float], good: Folder) -> None:
+    path = good("n3dv") / "capture.json"
+    path.write_text(json.dumps({"version": 1, "alignment": [*np.eye(4)[:3].tolist(), row]}))
+    try:
+        with pytest.raises(CaptureError, match="last row of a pose is 0 0 0 1"):
+            read_whole(good("n3dv"))
+    finally:
+        path.unlink()
+
+
+def test_an_exr_of_nothing(tmp_path: Path) -> None:
+    """OpenEXR opens an empty file, and has no part of it."""
+    path = tmp_path / "empty.exr"
+    path.write_bytes(b"")
+    with pytest.raises(CaptureError, match=r"empty\.exr: the image cannot be read"):
+        read_image(path)
 
 
 def test_a_photos_name_that_is_no_text(good: Folder) -> None:

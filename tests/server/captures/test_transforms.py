@@ -218,7 +218,8 @@ def test_two_cameras_of_one_name_are_refused(make: SimpleNamespace, tmp_path: Pa
     [
         ({"transform_matrix": [[float("nan")] * 4] * 4}, "frame 2.*NaN"),
         ({"transform_matrix": [[1, 2], [3, 4]]}, "frame 2.*4x4"),
-        ({"transform_matrix": (2 * np.eye(4)).tolist()}, "frame 2.*without scale"),
+        ({"transform_matrix": np.diag([2.0, 2, 2, 1]).tolist()}, "frame 2.*without scale"),
+        ({"transform_matrix": (2 * np.eye(4)).tolist()}, "frame 2.*last row"),
         ({"transform_matrix": np.diag([-1.0, 1, 1, 1]).tolist()}, "frame 2.*mirrors"),
         ({"transform_matrix": np.zeros((4, 4)).tolist()}, "frame 2.*singular"),
         ({"fl_x": -3}, "frame 2.*focal length"),
