@@ -6,6 +6,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ import numpy.typing as npt
 from ..camera_path import PathFrame
 from ..errors import OptionError
 from ..optics import BlurSampling
-from .in_turn import InTurn
 from .paths import AllowedPaths
 from .schemas import RenderFrame
 
@@ -42,8 +42,9 @@ class SingleFrames:
     """Renders one frame at a time; keeps the last few scenes open and sees when one is trained on."""
 
     def __init__(self) -> None:
-        # One at a time: numba's work queue is not made for several threads.
-        self._lock = InTurn()
+        # One at a time, in the order they are asked for, all in one thread: numba's work queue is not made
+        # for several, and every thread that renders keeps memory of its own.
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
         self._scenes: OrderedDict[Path, tuple[int, FrameRenderer]] = OrderedDict()
 
     def render(self, request: RenderFrame, paths: AllowedPaths) -> EncodedFrame:
@@ -60,11 +61,14 @@ class SingleFrames:
         options = PassOptions.from_json(request.passes, request.crop, request.background)
         if request.format == "png" and "combined" not in request.passes:
             raise OptionError("PNG holds the combined pass only; choose it, or the format exr or raw")
-        with self._lock:
+
+        def work() -> tuple[Planes, float]:
             renderer = self._open(Path(request.scene))
             start = time.perf_counter()
             passes = renderer.render_frame(frame, options, sampling)
-            seconds = time.perf_counter() - start
+            return passes, time.perf_counter() - start
+
+        passes, seconds = self._worker.submit(work).result()
         names = matte_names(frame, options)
         return encode(passes, request.passes, request.format, request.dtype, seconds, names)
 

@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from neural_render_server.cameras import camera_from_json
 from neural_render_server.rendering.frames import FrameRenderer
 from neural_render_server.rendering.images import read_exr
 from neural_render_server.rendering.passes import Passes, PassOptions
-from neural_render_server.service.single_frames import raw_planes
+from neural_render_server.service.paths import AllowedPaths
+from neural_render_server.service.schemas import RenderFrame
+from neural_render_server.service.single_frames import SingleFrames, raw_planes
 from neural_render_server.split_depth import SplitDepth
 
 
@@ -49,6 +53,29 @@ def decode(answer: Any) -> dict[str, np.ndarray]:
         start += size
     assert start == len(values)
     return planes
+
+
+def test_frames_come_in_the_order_they_are_asked_for(request_body: dict[str, Any]) -> None:
+    """However many ask: nobody waits while those who came later are served."""
+    frames, request = SingleFrames(), RenderFrame(**request_body)
+    done: list[int] = []
+    hold = threading.Event()
+    frames._worker.submit(hold.wait)
+
+    def ask(number: int) -> None:
+        frames.render(request, AllowedPaths())
+        done.append(number)
+
+    threads = []
+    for number in range(6):
+        threads.append(threading.Thread(target=ask, args=(number,)))
+        threads[-1].start()
+        while frames._worker._work_queue.qsize() <= number:
+            time.sleep(0.001)
+    hold.set()
+    for thread in threads:
+        thread.join(60)
+    assert done == list(range(6))
 
 
 def test_raw_float32_planes_are_exact(server: Any, request_body: dict[str, Any], expected: Passes) -> None:
