@@ -22,6 +22,7 @@ from ..errors import ServiceError
 from . import API_VERSION
 from .announced import answers, call
 from .app import create_app
+from .arenas import limit_arenas
 from .context import Context
 from .hub import EventHub
 from .parents import Parents
@@ -75,6 +76,7 @@ def serve(options: ServeOptions) -> None:
             call(running, "/v1/clients", {"pid": pid})
         print(running.ready_line(already_running=True), flush=True)
         return
+    limit_arenas()
     try:
         _run(options, state, parents, paths)
     finally:
