@@ -89,8 +89,9 @@ class NEURALRENDER_PT_capture(NeuralRenderPanel, bpy.types.Panel):
             row.operator("neural_render.set_ground")
             layout.operator("neural_render.apply_alignment")
             draw_task(layout, context, "align")
-            layout.operator("neural_render.set_readout")
-            draw_task(layout, context, "readout")
+            if field.neural_render.is_dynamic:
+                layout.operator("neural_render.set_readout")
+                draw_task(layout, context, "readout")
         layout.operator("neural_render.export_rig", icon="EXPORT")
 
 

@@ -1,12 +1,13 @@
-"""Run by the server's Python: writes one tiny capture of every format below FOLDER.
+"""Run by the server's Python: writes one tiny capture of every format below FOLDER, or those that are named.
 
-python tests/addon/make_captures.py FOLDER
+python tests/addon/make_captures.py FOLDER [NAME ...]
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -112,15 +113,21 @@ def write_room(folder: Path) -> None:
         cv2.imwrite(str(folder / f"photo{index}.png"), room_picture(pose)[..., ::-1])
 
 
+WRITERS = {
+    "n3dv": write_n3dv,
+    "transforms": write_transforms,
+    "moving": partial(write_transforms, dynamic=True),
+    "synthetic": write_blender_synthetic,
+    "colmap": write_colmap,
+    "easymocap": write_easymocap,
+    "room": write_room,
+}
+
+
 def main() -> None:
-    folder = Path(sys.argv[1])
-    write_n3dv(folder / "n3dv")
-    write_transforms(folder / "transforms")
-    write_transforms(folder / "moving", dynamic=True)
-    write_blender_synthetic(folder / "synthetic")
-    write_colmap(folder / "colmap")
-    write_easymocap(folder / "easymocap")
-    write_room(folder / "room")
+    folder, *names = sys.argv[1:]
+    for name in names or WRITERS:
+        WRITERS[name](Path(folder, name))
 
 
 if __name__ == "__main__":

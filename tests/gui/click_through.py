@@ -132,6 +132,21 @@ def connect() -> Steps:
     screenshot("1_server")
 
 
+def solve_cameras() -> Steps:
+    """Six photos of the tests' room; what comes of them makes way for the film then."""
+    yield from click("solve_cameras")
+    yield from choose_in_file_browser(SETTINGS["footage"])
+    yield from finished("solve")
+    field = bpy.context.scene.neural_render.field
+    assert field.neural_render.capture_path == f"{SETTINGS['footage']}.capture"
+    assert len([child for child in field.children if child.type == "CAMERA"]) == 6
+    yield from pause(10)
+    screenshot("2_solve")
+    for obj in list(bpy.data.objects):
+        bpy.data.objects.remove(obj)
+    yield from pause()
+
+
 def import_capture() -> Steps:
     yield from click("import_capture")
     yield from choose_in_file_browser(SETTINGS["capture"])
@@ -250,7 +265,8 @@ def disable_while_training() -> Steps:
 
 
 def everything() -> Steps:
-    for step in (set_up, connect, import_capture, train, render, composite_layers, disable_while_training):
+    work = (set_up, connect, solve_cameras, import_capture, train, render, composite_layers)
+    for step in (*work, disable_while_training):
         print(f"== {step.__name__}", flush=True)
         yield from step()
     print(f"the longest Blender went without a tick was {driver.longest_tick:.2f} s", flush=True)

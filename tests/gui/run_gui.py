@@ -33,7 +33,8 @@ def main() -> int:
     options = parse_arguments()
     out = (options.out or Path(tempfile.mkdtemp(prefix="neural-render-gui-"))).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    for earlier in ("server", "neural_render"):  # the jobs of a run that was broken off would go on
+    # The jobs of a run that was broken off would go on.
+    for earlier in ("server", "neural_render", "room", "room.capture"):
         shutil.rmtree(out / earlier, ignore_errors=True)
     blender, blender_gui = str(options.blender / "blender"), str(options.blender / "blender-gui")
     screen = options.screen or SCREENS.get(options.script, SCREEN)
@@ -51,11 +52,15 @@ def main() -> int:
             "port": ready["port"],
             "token": ready["token"],
             "capture": str(options.capture.resolve()),
+            "footage": str(out / "room"),
             "scene": str(options.scene.resolve()) if options.scene else "",
             "out": str(out),
             "steps": options.steps,
             "downscale": options.downscale,
         }
+        if options.script == "click_through":
+            maker = [options.server_python, "tests/addon/make_captures.py", str(out), "room"]
+            subprocess.run(maker, check=True, cwd=REPOSITORY, timeout=120)
         if options.script == "viewport" and not options.scene:
             settings["scene"] = train(options, out)
         if settings["scene"]:
