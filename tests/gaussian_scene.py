@@ -26,13 +26,16 @@ DISTANCE = 4.0
 # Timesteps of one second, long before another ball of the same place is seen.
 EXTENT = 0.1
 LOGIT = 8.0
+# Of a texture, in radians a radius.
+WAVE = 8.0
 
 
 @dataclass(frozen=True)
 class Ball:
     """``color`` is sRGB-encoded; the ball is there around ``time`` seconds, or always where it is None.
 
-    It is at ``center`` at second 0, and moves with ``velocity`` (units a second).
+    It is at ``center`` at second 0, and moves with ``velocity`` (units a second). ``texture`` is how much its
+    colour varies from place to place.
     """
 
     center: tuple[float, float, float]
@@ -40,6 +43,7 @@ class Ball:
     color: tuple[float, float, float]
     time: float | None = None
     velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    texture: float = 0.0
 
 
 def ball_rows(ball: Ball, count: int = 3000) -> torch.Tensor:
@@ -63,7 +67,8 @@ def ball_rows(ball: Ball, count: int = 3000) -> torch.Tensor:
     rows[:, layout.OPACITY] = LOGIT
     rows[:, layout.SCALE] = math.log(deviation)
     rows[:, layout.ROTATION.start] = 1.0
-    rows[:, layout.COLOR] = torch.tensor(ball.color)
+    waves = np.sin(WAVE * surface[:, [1, 2, 0]]) * np.sin(WAVE * surface)
+    rows[:, layout.COLOR] = torch.tensor(ball.color) + ball.texture * torch.from_numpy(waves).float()
     return rows
 
 
@@ -82,7 +87,7 @@ def rig(count: int = 8) -> list[Camera]:
     return cameras
 
 
-def write(folder: Path, balls: Sequence[Ball], seconds: float = 2.0) -> Path:
+def write(folder: Path, balls: Sequence[Ball], times: Sequence[float] = (0.0, 2.0)) -> Path:
     rows = torch.cat([ball_rows(ball) for ball in balls])
     model = Gaussians(rows, len(rows), torch.zeros(3), False, 0.0, 1.0, DISTANCE, FOCAL)
     scene = Scene(folder)
@@ -95,7 +100,7 @@ def write(folder: Path, balls: Sequence[Ball], seconds: float = 2.0) -> Path:
         training={},
         capture_format="none",
         is_dynamic=True,
-        times=[0.0, seconds],
+        times=list(times),
         fps=1.0,
         width=WIDTH,
         height=HEIGHT,
@@ -119,8 +124,9 @@ def red_and_green(folder: Path) -> Path:
 
 
 def moving_ball(folder: Path) -> Path:
-    """A grey ball of radius 0.8 that is at the origin at second 0."""
-    return write(folder, [Ball((0.0, 0.0, 0.0), 0.8, (0.5, 0.5, 0.5), velocity=(1.2, -0.9, 1.5))])
+    """A ball of radius 0.8, filmed 24 times a second, that is at the origin at second 0."""
+    ball = Ball((0.0, 0.0, 0.0), 0.8, (0.5, 0.5, 0.5), velocity=(1.2, -0.9, 1.5), texture=0.4)
+    return write(folder, [ball], [step / 24.0 for step in range(49)])
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ class Method(ABC):
     # What ``render`` takes beside pinholes: ORTHOGRAPHIC, EQUIRECTANGULAR (depth is then the distance).
     other_cameras: ClassVar[tuple[str, ...]] = ()
     beyond_white: ClassVar[bool] = False  # whether it learns light brighter than white, or clips it
-    knows_motion: ClassVar[bool] = False  # whether ``render_motion`` is there: a density has no velocity
+    # Pixels at most of the pictures, three a frame, that motion is seen from (``rendering/motion.py``): fewer
+    # than 480 by 270 where a picture takes long, 0 where nothing ever moves.
+    motion_pixels: ClassVar[int] = 2**17
 
     def __init__(self, config: Any, device: torch.device) -> None:
         self.config = config
@@ -149,14 +151,6 @@ class Method(ABC):
         raise OptionError(
             f"{self.label} cannot be split in depth; render it without depth layers, and merge by depth"
         )
-
-    def render_motion(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
-        """As ``render``, with ``color`` the velocity of what is seen: capture units a second, capture axes.
-
-        Raises:
-            OptionError: the method does not know it (``knows_motion``).
-        """
-        raise OptionError(f"{self.label} does not know how what it holds moves; leave out the pass motion")
 
     @abstractmethod
     def tensors(self) -> Tensors:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -24,36 +23,28 @@ _FACES = {
     "above": ((1, 0, 0), (0, 0, 1), (0, -1, 0)),
     "below": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
 }
-# A method's own way to render what it can: ``Method.render`` or ``Method.render_motion``.
-Render = Callable[[Camera, float, Crop | None], RenderedFrame]
-
 # Pixels that a face reaches beyond its quarter of the circle, for interpolation at the seams.
 _MARGIN = 2
 
 
-def render_camera(
-    method: Method, camera: Camera, time: float, crop: Crop | None, render: Render | None = None
-) -> RenderedFrame:
+def render_camera(method: Method, camera: Camera, time: float, crop: Crop | None) -> RenderedFrame:
     """Render any camera at ``time`` seconds. An equirectangular one's depth is the distance along the ray.
-
-    ``render`` is the method's own where another is not given.
 
     Raises:
         OptionError: the method cannot render such a camera, or its lens distortion sees too wide an angle.
     """
-    render = render or method.render
     if camera.camera_model in method.other_cameras:
-        return render(camera, time, crop)
+        return method.render(camera, time, crop)
     if camera.camera_model == "EQUIRECTANGULAR":
-        return _panorama(render, camera, time, crop)
+        return _panorama(method, camera, time, crop)
     if camera.camera_model == "ORTHOGRAPHIC":
         raise OptionError(
             f"{method.label} renders no orthographic cameras; use a perspective one with a long lens"
         )
-    return render_distorted(lambda pinhole: render(pinhole, time, crop), camera)
+    return render_distorted(lambda pinhole: method.render(pinhole, time, crop), camera)
 
 
-def _panorama(render: Render, camera: Camera, time: float, crop: Crop | None) -> RenderedFrame:
+def _panorama(method: Method, camera: Camera, time: float, crop: Crop | None) -> RenderedFrame:
     """An equirectangular picture out of those faces of a cube that it sees."""
     upright = replace(camera, camera_to_world=np.eye(4))
     directions = upright.rays()[1]
@@ -72,7 +63,9 @@ def _panorama(render: Render, camera: Camera, time: float, crop: Crop | None) ->
         pose = camera.camera_to_world.copy()
         pose[:3, :3] = pose[:3, :3] @ axes[index]
         pinhole = Camera(size, size, focal, focal, size / 2, size / 2, pose)
-        _resample(render(pinhole, time, crop), pinhole, directions @ axes[index], face_of == index, result)
+        _resample(
+            method.render(pinhole, time, crop), pinhole, directions @ axes[index], face_of == index, result
+        )
     return result
 
 

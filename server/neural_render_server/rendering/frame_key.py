@@ -16,7 +16,7 @@ from ..errors import SceneError
 from ..scene import Scene, SceneInfo
 
 # Raise it when the same scene and camera come to give another picture within a version.
-PICTURES = 1
+PICTURES = 2
 
 
 def scene_digest(scene: Scene, info: SceneInfo) -> str:
@@ -32,7 +32,7 @@ def scene_digest(scene: Scene, info: SceneInfo) -> str:
         raise SceneError(
             f"{scene.model_file}: cannot be read ({error.strerror}); train the scene anew"
         ) from error
-    return _hash([__version__, PICTURES, model, info.method, info.config, info.encoding])
+    return _hash([__version__, PICTURES, model, info.method, info.config, info.encoding, info.times])
 
 
 def frame_key(scene: str, frame: PathFrame, settings: Any) -> str:
@@ -47,7 +47,12 @@ def frame_key(scene: str, frame: PathFrame, settings: Any) -> str:
     if frame.split_depth is not None:
         depth = frame.split_depth.read(frame.camera.width, frame.camera.height)
     unnamed = dataclasses.replace(frame, name="", split_depth=None)
-    return _hash([scene, _plain(unnamed), _plain(depth), _plain(settings)])
+    return content_hash([scene, unnamed, depth, settings])
+
+
+def content_hash(value: Any) -> str:
+    """The hash of dataclasses, arrays, lists and what JSON holds; names of cameras do not count."""
+    return _hash(_plain(value))
 
 
 def _hash(content: Any) -> str:

@@ -23,6 +23,7 @@ from .environment import EnvironmentOptions, environment
 from .frame_cache import FrameCache
 from .frame_key import frame_key, scene_digest
 from .images import encode_environment, encode_exr, encode_png, read_exr
+from .motion import FieldMotion
 from .passes import MATTES, Passes, PassOptions, behind_layer, render_passes
 
 # What lens and shutter blur: coverage, and with it the colour. A mean depth would lie on no surface.
@@ -67,6 +68,9 @@ class FrameRenderer:
         scene = Scene(scene_path)
         self.info = scene.read_info()
         self.method = load_method(scene, device)
+        self.motion = None
+        if len(self.info.times) > 1 and self.method.motion_pixels > 0:
+            self.motion = FieldMotion(self.method, self.info.times, self.info.encoding)
 
     def render_frame(
         self,
@@ -95,7 +99,9 @@ class FrameRenderer:
         depth: npt.NDArray[np.float32] | None = None,
     ) -> Passes:
         """The passes of one camera at ``time`` seconds from the capture's start; see ``render_passes``."""
-        return render_passes(self.method, camera, time, options, self.info.encoding, depth, grade)
+        return render_passes(
+            self.method, camera, time, options, self.info.encoding, depth, grade, self.motion
+        )
 
     def _render_blurred(
         self, frame: PathFrame, options: PassOptions, sampling: BlurSampling, check: Callable[[], None]

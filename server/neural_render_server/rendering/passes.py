@@ -16,6 +16,7 @@ from ..grade import Grade
 from ..methods.base import Method, RenderedFrame
 from .any_camera import render_camera
 from .colour import linear_rgba
+from .motion import FieldMotion
 
 # Blender's own depth where nothing is.
 EMPTY_DEPTH = 1e10
@@ -79,6 +80,7 @@ def render_passes(
     encoding: str,
     split_depth: npt.NDArray[np.float32] | None = None,
     grade: Grade | None = None,
+    motion: FieldMotion | None = None,
 ) -> Passes:
     """Render one camera at ``time`` seconds into the passes of ``options``.
 
@@ -87,8 +89,8 @@ def render_passes(
     the field before and behind ``split_depth`` (H, W); front over behind is ``combined``. ``encoding`` is
     how the field stores colour: ``srgb`` or ``linear``; ``grade`` changes it in linear light. ``mattes``
     (H, W, M) is what of ``combined``'s alpha lies in each shape of the crop that has a matte. ``motion``
-    (H, W, 3) is the mean velocity of what is seen, in capture units a second and capture axes; 0 where
-    nothing is, and everywhere if the method does not know it.
+    (H, W, 3) is the velocity of what is seen, in capture units a second and capture axes, as ``motion``
+    finds it; 0 where nothing is, and everywhere without it, as in a field that stands still.
 
     Raises:
         OptionError: the passes need a ``split_depth`` or a crop, or the camera or the method cannot do them.
@@ -130,22 +132,20 @@ def render_passes(
                 raise OptionError("this field's method knows no mattes; leave out the pass mattes")
             passes[name] = frame.mattes
         elif name == "motion":
-            passes[name] = _motion(method, camera, time, crop, frame.opacity)
+            passes[name] = _velocities(motion, camera, time, crop, frame)
         else:
             depth = np.where(frame.opacity < EMPTY_OPACITY, EMPTY_DEPTH, frame.depth)
             passes[name] = depth.astype(np.float32)[..., None]
     return passes
 
 
-def _motion(
-    method: Method, camera: Camera, time: float, crop: Crop | None, opacity: npt.NDArray[np.float32]
+def _velocities(
+    motion: FieldMotion | None, camera: Camera, time: float, crop: Crop | None, frame: RenderedFrame
 ) -> npt.NDArray[np.float32]:
-    if not method.knows_motion:
-        return np.zeros((*opacity.shape, 3), np.float32)
-    frame = render_camera(method, camera, time, crop, method.render_motion)
-    known = (frame.opacity >= EMPTY_OPACITY)[..., None]
-    velocity = np.zeros_like(frame.color)
-    return np.divide(frame.color, frame.opacity[..., None], out=velocity, where=known)
+    if motion is None:
+        return np.zeros_like(frame.color)
+    found = motion.velocities(camera, time, crop)
+    return np.where((frame.opacity < EMPTY_OPACITY)[..., None], np.float32(0.0), found)
 
 
 def behind_layer(

@@ -47,7 +47,6 @@ class GaussiansMethod(Method):
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC",)
     beyond_white: ClassVar[bool] = True
-    knows_motion: ClassVar[bool] = True
 
     def __init__(self, config: GaussiansConfig, device: torch.device) -> None:
         super().__init__(config, device)
@@ -197,11 +196,6 @@ class GaussiansMethod(Method):
 
     def render(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
         return draw(self._render_backend(), self.shown, camera, time, crop)
-
-    def render_motion(self, camera: Camera, time: float, crop: Crop | None = None) -> RenderedFrame:
-        moving, least = self.shown.showing_velocity()
-        frame = draw(self._render_backend(), moving, camera, time, crop)
-        return replace(frame, color=frame.color + frame.opacity[..., None] * least)
 
     def render_split(
         self, camera: Camera, time: float, split_depth: npt.NDArray[np.float32], crop: Crop | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -51,18 +51,6 @@ class Gaussians:
 
     def timestep(self, seconds: float) -> float:
         return (seconds - self.start_time) / self.time_unit
-
-    def showing_velocity(self) -> tuple[Gaussians, npt.NDArray[np.float32]]:
-        """These with the velocity (capture units a second, capture axes) for a colour, less the least (3,).
-
-        No colour is negative: a rendering has to be given the least times its opacity back.
-        """
-        rows = self.alive.clone()
-        velocity = rows[:, layout.VELOCITY] / self.time_unit
-        least = torch.cat([velocity, velocity.new_zeros((1, 3))]).amin(0)
-        rows[:, layout.COLOR] = velocity - least
-        rows[:, layout.HARMONICS] = 0.0
-        return replace(self, rows=rows), least.cpu().numpy()
 
     def reaching(self, crop: Crop, seconds: float) -> torch.Tensor:
         """The rows that may reach into what ``crop`` keeps at ``seconds``: the others need not be drawn."""

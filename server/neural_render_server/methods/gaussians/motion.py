@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
@@ -19,33 +15,6 @@ Float32Array = npt.NDArray[np.float32]
 REST_WEIGHT = 0.02
 # A velocity is the median over this many neighbouring points.
 SMOOTHING_NEIGHBOURS = 9
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """OpenCV's flow searches each thread's stripe by itself, so that its result depends on their number."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-
-
-def image_flow(first: Float32Array, second: Float32Array) -> Float32Array:
-    """(H, W, 2) pixels that each pixel of ``first`` moves right and down until ``second``.
-
-    Dense inverse search (Kroeger et al., ECCV 2016), down to single pixels since the images are small.
-    """
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setFinestScale(0)
-    with _one_thread():
-        return np.asarray(search.calc(_gray(first), _gray(second), None), dtype=np.float32)
-
-
-def _gray(image: Float32Array) -> npt.NDArray[np.uint8]:
-    gray = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
-    return np.asarray(gray * 255.0, dtype=np.uint8)
 
 
 class SceneFlow:

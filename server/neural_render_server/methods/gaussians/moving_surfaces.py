@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ...optical_flow import image_flow
 from ..base import Report
 from .cloud import Float32Array, SurfacePoints
-from .motion import SceneFlow, image_flow, smoothed
+from .motion import SceneFlow, smoothed
 from .plane_sweep import DepthMap, compare, sweep, unproject
 from .rig import choose_neighbours, middle_depth, spread_out
 from .surfaces import NEIGHBOURS, DepthRanges, colored_points

@@ -50,6 +50,7 @@ class Hash4dMethod(MarchedMethod[Hash4dConfig]):
     label: ClassVar[str] = "Dynamic hash field"
     description: ClassVar[str] = "A hash-encoded radiance field of a moving scene; smoke, fire, glass"
     needs_times: ClassVar[bool] = True
+    motion_pixels: ClassVar[int] = 2**15  # a core renders some 20,000 rays a second
     config_class: ClassVar[type[Any]] = Hash4dConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {

@@ -23,6 +23,7 @@ class InstantNgpMethod(MarchedMethod[MarchedConfig]):
     label: ClassVar[str] = "Instant-NGP"
     description: ClassVar[str] = "A hash-encoded radiance field of a still scene; smoke, glass, thin things"
     config_class: ClassVar[type[Any]] = MarchedConfig
+    motion_pixels: ClassVar[int] = 0
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {"log2_table_size": 15, "finest": 1024, "steps_across": 512, "samples": 2**15},
         "default": {},

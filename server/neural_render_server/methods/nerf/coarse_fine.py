@@ -59,6 +59,7 @@ class CoarseFineMethod(RayMethod, Generic[Config]):
     """Volume rendering of two networks (NeRF). Subclasses say what the networks are told of the time."""
 
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
+    motion_pixels: ClassVar[int] = 2**12  # two processor cores render a few hundred rays a second
 
     def __init__(self, config: Config, device: torch.device) -> None:
         super().__init__(config, device)

@@ -20,6 +20,7 @@ class NerfMethod(CoarseFineMethod[NerfConfig]):
     description: ClassVar[str] = "The original radiance field, for still captures; slow, kept for comparison"
     config_class: ClassVar[type[Any]] = NerfConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+    motion_pixels: ClassVar[int] = 0
 
     def start_condition(self, views: TrainingViews, generator: torch.Generator) -> Condition:
         return Timeless()

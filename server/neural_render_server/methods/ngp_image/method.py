@@ -75,6 +75,7 @@ class NgpImageMethod(RayMethod):
     label: ClassVar[str] = "Instant-NGP picture"
     description: ClassVar[str] = "A hash field of one picture; renders any part of it at any scale"
     least_views: ClassVar[int] = 1
+    motion_pixels: ClassVar[int] = 0
     config_class: ClassVar[type[Any]] = NgpImageConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {"log2_table_size": 18, "pixels": 2**15},

@@ -49,6 +49,7 @@ class ZipNerfMethod(RayMethod):
     """A still field without aliasing; of a moving capture it learns all moments at once."""
 
     other_cameras: ClassVar[tuple[str, ...]] = ("ORTHOGRAPHIC", "EQUIRECTANGULAR")
+    motion_pixels: ClassVar[int] = 0
 
     name: ClassVar[str] = "zip-nerf"
     label: ClassVar[str] = "Zip-NeRF"
