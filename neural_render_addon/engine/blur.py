@@ -41,11 +41,9 @@ class Blur:
 
 
 def shutter_views(times: Sequence[float], see: Callable[[float], View]) -> tuple[View, ...]:
-    """What is seen at scene frames ``times``; nothing where nothing moves, or a field comes or goes."""
-    views = [see(time) for time in times]
-    if all(view == views[0] for view in views) or len({len(view.fields) for view in views}) > 1:
-        return ()
-    return tuple(views)
+    """What is seen at scene frames ``times``; nothing where nothing moves."""
+    views = tuple(see(time) for time in times)
+    return () if all(view == views[0] for view in views) else views
 
 
 def _moment(view: View, index: int, top: int, rows: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from . import passes
 from .blur import Blur, shutter_views
 from .passes import FloatArray, Layer, Merged, Picture
 from .pictures import PictureSource
-from .views import FieldView, View, look, sample_fields
+from .views import FieldView, PlacedField, View, look, sample_fields, sample_same_fields
 
 # Seconds between two looks at the worker and at Escape.
 TICK = 0.02
@@ -38,12 +38,13 @@ def render_final(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph)
     Raises:
         AddonError: it cannot be rendered; the message is for the user.
     """
-    view = camera_view(engine, depsgraph)
+    fields = sample_fields(depsgraph)
+    view = camera_view(engine, depsgraph, fields)
     layer = depsgraph.view_layer
-    motion = sample_motion(engine, depsgraph) if layer.use_pass_vector else None
+    motion = sample_motion(engine, depsgraph, fields) if layer.use_pass_vector else None
     settings = server_settings(bpy.context)
     with_mattes = depsgraph.scene.original.neural_render.render.use_mattes
-    blur = sample_blur(engine, depsgraph)
+    blur = sample_blur(engine, depsgraph, fields)
     extras = {"with_mattes": with_mattes, "with_motion": motion is not None}
     task = Task("final", lambda emit, stopped: _work(settings, view, extras, blur, emit, stopped))
     task.start()
@@ -64,8 +65,10 @@ def render_final(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph)
     write_result(engine, layer.name, view.projection, fill)
 
 
-def camera_view(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> View:
-    """What the scene's camera sees at the depsgraph's frame, cut to the render border."""
+def camera_view(
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, fields: tuple[PlacedField, ...]
+) -> View:
+    """What the scene's camera sees of ``fields`` at the depsgraph's frame, cut to the render border."""
     scene = depsgraph.scene
     camera = engine.camera_override or scene.camera
     if camera is None:
@@ -76,23 +79,27 @@ def camera_view(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) 
     border = render_border(scene.render, width, height)
     if border is not None:
         projection = projection.cut(*border)
-    return look(sample_fields(depsgraph), projection, camera.evaluated_get(depsgraph).matrix_world)
+    return look(fields, projection, camera.evaluated_get(depsgraph).matrix_world)
 
 
-def sample_motion(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> tuple[View, View]:
+def sample_motion(
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, fields: tuple[PlacedField, ...]
+) -> tuple[View, View]:
     """The frame before and the one after, for the motion between; the frame is set back."""
     frame, subframe = depsgraph.scene.frame_current, depsgraph.scene.frame_subframe
     try:
         views = []
         for step in (-1, 1):
             engine.frame_set(frame + step, subframe)
-            views.append(camera_view(engine, depsgraph))
+            views.append(camera_view(engine, depsgraph, sample_same_fields(depsgraph, fields)))
         return views[0], views[1]
     finally:
         engine.frame_set(frame, subframe)
 
 
-def sample_blur(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) -> Blur:
+def sample_blur(
+    engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph, fields: tuple[PlacedField, ...]
+) -> Blur:
     """The camera's lens and what is seen while the shutter is open; the frame is set back.
 
     Raises:
@@ -106,7 +113,7 @@ def sample_blur(engine: bpy.types.RenderEngine, depsgraph: bpy.types.Depsgraph) 
 
         def see(time: float) -> View:
             engine.frame_set(math.floor(time), time - math.floor(time))
-            return camera_view(engine, depsgraph)
+            return camera_view(engine, depsgraph, sample_same_fields(depsgraph, fields))
 
         try:
             shutter = shutter_views(shutter_times(scene.render, frame + subframe), see)

@@ -73,16 +73,37 @@ def sample_fields(depsgraph: bpy.types.Depsgraph) -> tuple[PlacedField, ...]:
         CameraError: a field's scale is not uniform.
         AddonError: no trained field is visible, or a crop object has a scale of 0.
     """
+    placed = _placed_fields(depsgraph)
+    if not placed:
+        raise AddonError(
+            "No trained field is visible in this scene; press Train Scene, or open a trained scene in the "
+            "Capture panel"
+        )
+    return placed
+
+
+def sample_same_fields(
+    depsgraph: bpy.types.Depsgraph, fields: tuple[PlacedField, ...]
+) -> tuple[PlacedField, ...]:
+    """``fields`` as they are at the depsgraph's moment; one that is not visible then stays as it is.
+
+    Raises:
+        CameraError: a field's scale is not uniform.
+        AddonError: a crop object has a scale of 0.
+    """
+    found: dict[str, list[PlacedField]] = {}
+    for field in _placed_fields(depsgraph):
+        found.setdefault(field.name, []).append(field)
+    # instances have their field's name: of each name, the first is the first
+    return tuple(found[field.name].pop(0) if found.get(field.name) else field for field in fields)
+
+
+def _placed_fields(depsgraph: bpy.types.Depsgraph) -> tuple[PlacedField, ...]:
     from bpy.path import abspath
 
     scene = depsgraph.scene
     settings = scene.original.neural_render.render
     fields = list(visible_fields(depsgraph))
-    if not fields:
-        raise AddonError(
-            "No trained field is visible in this scene; press Train Scene, or open a trained scene in the "
-            "Capture panel"
-        )
     # What was learned behind one field would hide the others.
     background = settings.background if len(fields) == 1 else "transparent"
     placed = []

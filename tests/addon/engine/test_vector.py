@@ -124,6 +124,26 @@ def test_over_a_loops_end_things_move_on(shot):
     assert moved == pytest.approx([2.0 / FPS] * 58)
 
 
+def test_a_field_that_appears_is_rendered_from_its_first_frame_on(shot, tmp_path):
+    """Before, where it is hidden, it has no place to have come from: it counts as having been where it is."""
+    shot.render.engine = "NEURAL_RENDER"
+    before = vector_of(rendered(shot, tmp_path, "before"))
+    field = shot.neural_render.field
+    key(field, "hide_render", FRAME - 1, True)
+    key(field, "hide_render", FRAME, False)
+    shot.frame_set(FRAME)
+    shot.render.use_motion_blur, shot.render.motion_blur_shutter = True, 1.5
+    shot.neural_render.render.samples = 2
+    channels = rendered(shot, tmp_path, "appears")
+    vector = vector_of(channels)
+    seen = channels["Combined.A"] > 0.95
+    assert seen.sum() > 300
+    assert np.abs(vector[seen][:, 2:] - before[seen][:, 2:]).max() < 1e-4, (
+        "to the next frame nothing is changed"
+    )
+    assert np.isfinite(vector).all() and np.abs(vector[seen][:, :2]).max() > 0.5
+
+
 @pytest.fixture
 def flying_ball(server, tiny, tmp_path):
     client = sys.modules[f"{EXTENSION}.neural_render_addon.service.client"].Client(
