@@ -52,7 +52,8 @@ def test_a_capture_is_read_as_typed_records(client, tiny):
     assert info.duration == pytest.approx(5 / 12)
     assert [camera.is_test for camera in info.cameras] == [True] + 6 * [False]
     assert info.cameras[0].clip.kind == "video"
-    assert info.cameras[0].clip.frames == 6
+    assert info.cameras[0].clip.numbers == (0, 1, 2, 3, 4, 5)
+    assert info.cameras[0].clip.times == pytest.approx([index / 12 for index in range(6)])
     assert info.cameras[0].pinhole.fl_x == pytest.approx(56.0)
 
 
