@@ -13,7 +13,7 @@ from mathutils import Matrix, Vector
 
 from ..captures import describe_capture, move_contents
 from ..errors import AddonError
-from ..fields import chosen_field
+from ..fields import chosen_field, field_named
 from ..service.jobs import Emit
 from ..settings.preferences import server_settings
 from .field_operator import FieldOperator
@@ -115,9 +115,7 @@ class NEURALRENDER_OT_apply_alignment(TaskOperator, bpy.types.Operator):
         return work
 
     def finish(self, context: bpy.types.Context, result: Any) -> None:
-        field = bpy.data.objects.get(self.field_name)
-        if field is None:
-            raise AddonError(f"The field object {self.field_name!r} is gone; import the capture again")
+        field = field_named(self.field_name)
         move_contents(field, self.matrix)
         describe_capture(field, result, int(field.neural_render.frame_start))
         self.report({"INFO"}, f"{self.field_name}: its alignment is kept in {result.path}")

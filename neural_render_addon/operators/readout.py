@@ -10,7 +10,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
 from ..captures import describe_capture, field_cameras
 from ..errors import AddonError
-from ..fields import chosen_field
+from ..fields import chosen_field, field_named
 from ..service.jobs import Emit
 from ..settings.preferences import server_settings
 from .capture import AskingFirst
@@ -77,9 +77,7 @@ class NEURALRENDER_OT_set_readout(AskingFirst, bpy.types.Operator):
         return work
 
     def finish(self, context: bpy.types.Context, result: Any) -> None:
-        field = bpy.data.objects.get(self.field_name)
-        if field is None:
-            raise AddonError(f"The field object {self.field_name!r} is gone; import the capture again")
+        field = field_named(self.field_name)
         describe_capture(field, result, int(field.neural_render.frame_start))
         count = len(result.readouts)
         self.report({"INFO"}, f"{self.field_name}: {count} camera{'s' * (count != 1)} with a rolling shutter")
