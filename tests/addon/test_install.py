@@ -147,7 +147,6 @@ def server_settings(tmp_path, environment):
     )
 
 
-@pytest.mark.skipif(bpy.app.version < (5, 0), reason="pip and files, nothing of Blender's: once is enough")
 def test_install_offline_break_check_repair_and_uninstall(tmp_path, wheels):
     """The life of an installation on a machine without a network."""
     chosen = from_wheels(tmp_path, wheels)
