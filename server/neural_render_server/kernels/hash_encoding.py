@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from . import hash_encoding_reference as reference
 from .hash_corners import CHUNK, in_chunks
 from .hash_encoding_cpu import kernels
 from .hash_layout import HashLayout
-from .threads import even_bounds, run_sliced, thread_count
+from .threads import even_bounds, run_all, run_sliced, thread_count
 from .volume_dispatch import is_compiled
 
 
@@ -48,14 +50,16 @@ def encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> 
     """As ``hash_encode``, without a gradient."""
     if not is_compiled(positions):
         return reference.encode(positions.detach(), table.detach(), layout)
-    encoded = torch.empty(len(positions), layout.width, dtype=table.dtype)
     compiled = _compiled(layout, table)
+    encoded = torch.empty(len(positions), layout.width, dtype=table.dtype)
+    by_level = np.empty((layout.levels, len(positions) * layout.features), _array(table).dtype)
     arguments = (_chunked(positions), _flat(table), *_layout_arrays(layout))
+    bounds = _chunk_bounds(len(positions))
+    # level by level, so that all threads look into one level's entries
+    slices = [(level, low, high) for level in range(layout.levels) for low, high in pairwise(bounds)]
+    run_all([partial(compiled.forward, *arguments, *one, by_level) for one in slices])
     output = _flat(encoded)
-    run_sliced(
-        lambda low, high: compiled.forward(*arguments, low, high, output),
-        _chunk_bounds(len(positions)),
-    )
+    run_sliced(lambda low, high: compiled.to_rows(by_level, low, high, output), bounds)
     return encoded
 
 
@@ -67,9 +71,14 @@ def accumulate_table_gradient(
         reference.accumulate_table_gradient(positions.detach(), d_encoded, layout, d_table)
         return
     compiled = _compiled(layout, d_table)
-    arguments = (_chunked(positions), _flat(d_encoded), *_layout_arrays(layout))
-    output = d_table.detach().view(-1).numpy()
-    run_sliced(lambda level, _: compiled.table_backward(*arguments, level, output), range(layout.levels + 1))
+    rows, output = _flat(d_encoded), d_table.detach().view(-1).numpy()
+    by_level = np.empty((layout.levels, len(positions) * layout.features), rows.dtype)
+    bounds = _chunk_bounds(len(positions))
+    run_sliced(lambda low, high: compiled.to_levels(rows, low, high, by_level), bounds)
+    arguments = (_chunked(positions), by_level, *_layout_arrays(layout))
+    # the finest level takes longest, so it is not the last to begin
+    levels = reversed(range(layout.levels))
+    run_all([partial(compiled.table_backward, *arguments, level, output) for level in levels])
 
 
 def position_gradient(

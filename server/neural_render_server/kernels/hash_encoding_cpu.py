@@ -1,4 +1,9 @@
-"""The hash encoding in numba. Slices own points (forward) or levels (backward), so nothing is atomic."""
+"""The hash encoding in numba. Slices own points of a level (forward) or levels (backward): nothing is atomic.
+
+Both go through a level's points at once, so that its entries stay in cache. A level's features then lie
+together, as (L, N F): a point's row of all levels fills cache lines that would be fetched anew for each
+level. ``to_levels`` and ``to_rows`` turn one order into the other.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +15,26 @@ import numpy as np
 from .hash_corners import CHUNK, corner_space, find_corners, gather_corners, locate, scatter_corners
 from .jit import kernel
 
-# Points encoded for one level before the next: the level's entries stay in cache meanwhile.
-BLOCK = 1024
+# Points whose features are brought into another order together: their rows stay in the nearest cache.
+BLOCK = 64
 
 
 class Kernels(NamedTuple):
     """Compiled for one number of dimensions and of features and one type of number.
 
-    ``forward(positions, table, cells, factors, dense, offsets, mask, low, high, features)`` for points
-    ``low <= n < high``, ``low`` a multiple of ``CHUNK``; ``table_backward(positions, d_features, ..., mask,
-    level, d_table)`` adds one level's gradient; ``position_backward(positions, table, d_features, ..., mask,
-    low, high, d_positions)``.
-    Positions are (D, ``in_chunks(N)``), tables and features flat.
+    ``forward(positions, table, cells, factors, dense, offsets, mask, level, low, high, encoded)`` for points
+    ``low <= n < high`` on one level, ``low`` a multiple of ``CHUNK``; ``table_backward(positions, d_encoded,
+    ..., mask, level, d_table)`` adds one level's gradient; ``position_backward(positions, table, d_rows, ...,
+    mask, low, high, d_positions)``; ``to_levels(rows, low, high, by_level)`` and ``to_rows(by_level, low,
+    high, rows)``.
+    Positions are (D, ``in_chunks(N)``), tables flat, features flat in rows or else (L, N F).
     """
 
     forward: Any
     table_backward: Any
     position_backward: Any
+    to_levels: Any
+    to_rows: Any
 
 
 @cache
@@ -48,33 +56,29 @@ def kernels(dimensions: int, features: int, double: bool) -> Kernels:
         dense: Any,
         offsets: Any,
         mask: Any,
+        level: int,
         low: int,
         high: int,
         encoded: Any,
     ) -> None:
         entries, weights = np.empty(SPACE, np.uint32), np.empty(SPACE, real)
-        width = cells.shape[0] * F
-        for block in range(low, high, BLOCK):
-            for level in range(cells.shape[0]):
-                for start in range(block, min(block + BLOCK, high), CHUNK):
-                    count = min(CHUNK, high - start)
-                    find_corners(
-                        positions,
-                        start,
-                        cells[level],
-                        factors[level],
-                        dense[level],
-                        mask,
-                        np.uint32(offsets[level]),
-                        real,
-                        entries,
-                        weights,
-                    )
-                    for i in range(count):
-                        place = (start + i) * width + level * F
-                        gather_corners(
-                            table, entries, weights, i, encoded, place, corner_numbers, feature_numbers
-                        )
+        own = encoded[level]
+        for start in range(low, high, CHUNK):
+            find_corners(
+                positions,
+                start,
+                cells[level],
+                factors[level],
+                dense[level],
+                mask,
+                np.uint32(offsets[level]),
+                real,
+                entries,
+                weights,
+            )
+            for i in range(min(CHUNK, high - start)):
+                place = (start + i) * F
+                gather_corners(table, entries, weights, i, own, place, corner_numbers, feature_numbers)
 
     @kernel
     def table_backward(
@@ -89,10 +93,9 @@ def kernels(dimensions: int, features: int, double: bool) -> Kernels:
         d_table: Any,
     ) -> None:
         entries, weights = np.empty(SPACE, np.uint32), np.empty(SPACE, real)
-        width = cells.shape[0] * F
-        points = len(d_encoded) // width
+        own = d_encoded[level]
+        points = len(own) // F
         for start in range(0, points, CHUNK):
-            count = min(CHUNK, points - start)
             find_corners(
                 positions,
                 start,
@@ -105,11 +108,31 @@ def kernels(dimensions: int, features: int, double: bool) -> Kernels:
                 entries,
                 weights,
             )
-            for i in range(count):
-                place = (start + i) * width + level * F
-                scatter_corners(
-                    d_table, entries, weights, i, d_encoded, place, corner_numbers, feature_numbers
-                )
+            for i in range(min(CHUNK, points - start)):
+                place = (start + i) * F
+                scatter_corners(d_table, entries, weights, i, own, place, corner_numbers, feature_numbers)
+
+    @kernel
+    def to_levels(rows: Any, low: int, high: int, by_level: Any) -> None:
+        levels = len(by_level)
+        for start in range(low, high, BLOCK):
+            for level in range(levels):
+                own = by_level[level]
+                for n in range(start, min(start + BLOCK, high)):
+                    source = (n * levels + level) * F
+                    for f in range(F):
+                        own[n * F + f] = rows[source + f]
+
+    @kernel
+    def to_rows(by_level: Any, low: int, high: int, rows: Any) -> None:
+        levels = len(by_level)
+        for start in range(low, high, BLOCK):
+            for level in range(levels):
+                own = by_level[level]
+                for n in range(start, min(start + BLOCK, high)):
+                    target = (n * levels + level) * F
+                    for f in range(F):
+                        rows[target + f] = own[n * F + f]
 
     @kernel
     def position_backward(
@@ -154,4 +177,4 @@ def kernels(dimensions: int, features: int, double: bool) -> Kernels:
                         if ZERO <= positions[k, n] <= ONE:
                             d_positions[n, k] += slope
 
-    return Kernels(forward, table_backward, position_backward)
+    return Kernels(forward, table_backward, position_backward, to_levels, to_rows)

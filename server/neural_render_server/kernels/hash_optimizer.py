@@ -12,16 +12,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from .jit import inlined, kernel
-from .threads import even_bounds, run_sliced
+from .lanes import LANES, any_reaches, lanes, larger, load, root, store, where_less
+from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
 from .volume_dispatch import is_compiled
 
 # Weights move little in this many steps beside the twenty or so that the average spans.
 AVERAGE_INTERVAL = 8
-# Values that are skipped together: a cache line of float32.
-BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,12 @@ def adam(
     if is_compiled(values):
         arrays = [tensor.detach().view(-1).numpy() for tensor in (values, gradient, moments[0], moments[1])]
         real = arrays[0].dtype.type
-        scalars = [real(n) for n in (rate, epsilon, rates.decay, rates.beta_1, rates.beta_2)]
-        bounds = even_bounds(values.numel())
+        # the least number that is not 0
+        scalars = [np.finfo(real).smallest_subnormal]
+        scalars += [real(n) for n in (rate, epsilon, rates.decay, rates.beta_1, rates.beta_2)]
+        # several for each thread, since touched blocks are many here and few there
+        lines = even_bounds(values.numel() // LANES, SLICES_PER_THREAD * thread_count())
+        bounds = [LANES * line for line in lines[:-1]] + [values.numel()]
         run_sliced(lambda low, high: cpu_adam(*arrays, *scalars, low, high), bounds)
         if memory < 1.0:
             average, share = averaged.detach().view(-1).numpy(), real(1.0 - memory)
@@ -90,41 +94,30 @@ def _reference(
 
 
 @inlined
-def _is_touched(gradient: Any, low: int, high: int) -> Any:
-    total = gradient.dtype.type(0)  # LLVM makes SIMD of a sum, but not of the truth of any
-    for i in range(low, high):
-        total += abs(gradient[i])
-    return total != 0
-
-
-@inlined
-def _adam_block(
-    values: Any,
+def _moved(
+    value: Any,
     gradient: Any,
+    size: Any,
+    least: Any,
     first: Any,
     second: Any,
+    one: Any,
     rate: Any,
     epsilon: Any,
     decay: Any,
     beta_1: Any,
     beta_2: Any,
-    low: int,
-    high: int,
-) -> None:
-    one, zero = values.dtype.type(1), values.dtype.type(0)
-    half = values.dtype.type(0.5)
-    for i in range(low, high):
-        g = gradient[i]
-        touched = g != zero
-        g = g + decay * values[i]
-        m = beta_1 * first[i] + (one - beta_1) * g
-        v = beta_2 * second[i] + (one - beta_2) * g * g
-        moved = values[i] - rate * m / (v**half + epsilon)
-        # selections instead of a branch, so that LLVM makes SIMD of it
-        first[i] = m if touched else first[i]
-        second[i] = v if touched else second[i]
-        values[i] = moved if touched else values[i]
-        gradient[i] = zero
+) -> Any:
+    """Value and moments after a step where ``size`` reaches ``least``, of a number or of ``Lanes``."""
+    total = gradient + value * decay
+    m = first * beta_1 + total * (one - beta_1)
+    v = second * beta_2 + total * total * (one - beta_2)
+    moved = value - m * rate / (root(v) + epsilon)
+    return (
+        where_less(size, least, value, moved),
+        where_less(size, least, first, m),
+        where_less(size, least, second, v),
+    )
 
 
 @kernel
@@ -133,6 +126,7 @@ def _adam_slice(
     gradient: Any,
     first: Any,
     second: Any,
+    least: Any,
     rate: Any,
     epsilon: Any,
     decay: Any,
@@ -141,12 +135,24 @@ def _adam_slice(
     low: int,
     high: int,
 ) -> None:
-    whole = low + (high - low) // BLOCK * BLOCK
-    for start in range(low, whole, BLOCK):
-        if _is_touched(gradient, start, start + BLOCK):
-            stop = start + BLOCK
-            _adam_block(values, gradient, first, second, rate, epsilon, decay, beta_1, beta_2, start, stop)
-    _adam_block(values, gradient, first, second, rate, epsilon, decay, beta_1, beta_2, whole, high)
+    """Values ``low`` to ``high``; ``low`` is a multiple of ``LANES``."""
+    one, zero = values.dtype.type(1), values.dtype.type(0)
+    for line in range(low // LANES, high // LANES):
+        g = load(gradient, line)
+        size = larger(g, zero - g)
+        if any_reaches(size, least):
+            value, m, v = load(values, line), load(first, line), load(second, line)
+            value, m, v = _moved(value, g, size, least, m, v, one, rate, epsilon, decay, beta_1, beta_2)
+            store(values, line, value)
+            store(first, line, m)
+            store(second, line, v)
+            store(gradient, line, lanes(zero))
+    for i in range(high // LANES * LANES, high):
+        g = gradient[i]
+        values[i], first[i], second[i] = _moved(
+            values[i], g, abs(g), least, first[i], second[i], one, rate, epsilon, decay, beta_1, beta_2
+        )
+        gradient[i] = zero
 
 
 @kernel

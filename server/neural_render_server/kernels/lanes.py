@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 from .jit import everywhere, inlined
@@ -116,6 +117,15 @@ def _smaller(builder: Any, a: Any, b: Any) -> Any:
     return builder.select(_compared(builder, "<", a, b), a, b)
 
 
+def _root(builder: Any, value: Any) -> Any:
+    wide = f"v{LANES}" if isinstance(value.type, ir.VectorType) else ""
+    bits = 64 if _like(value, ir.DoubleType()) == value.type else 32
+    kind = ir.FunctionType(value.type, [value.type])
+    return builder.call(
+        cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.{wide}f{bits}"), [value]
+    )
+
+
 def _where_less(builder: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
     return builder.select(_compared(builder, "<", a, b), then, otherwise)
 
@@ -141,6 +151,8 @@ larger = _function(_larger, 2)
 smaller = _function(_smaller, 2)
 # where_less(a, b, then, otherwise): ``then`` where a < b; ``otherwise`` elsewhere and where one is no number
 where_less = _function(_where_less, 4)
+# the square root
+root = _function(_root, 1)
 # the whole part of numbers below 2^31, rounded towards zero, and the same as uint32 (negative ones wrapped)
 truncated = _function(_truncated, 1)
 to_integers = _function(_to_integers, 1, types.uint32)

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from .jit import inlined, kernel
+from .lanes import LANES, exp2_small, larger, load, smaller, store, where_less
 from .matrix_tile import PADDING, multiply
 
 # Samples a tile; a multiple of PADDING. 32 to 128 are equally fast.
 TILE = 64
 EXP_LIMIT = np.float32(15.0)
+LOG2_E, EXP_RANGE = np.float32(math.log2(math.e)), np.float32(87.0)
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
@@ -60,10 +62,9 @@ def _network_forward(widths: Any, transposed: Any, activations: Any) -> None:
             False,
         )
         if layer < len(widths) - 2:
-            hidden = activations[target : target + TILE * next_row]
-            for k in range(len(hidden)):
+            for line in range(target // LANES, (target + TILE * next_row) // LANES):
                 # a NaN goes through, as it does in torch
-                hidden[k] = ZERO if hidden[k] < ZERO else hidden[k]
+                store(activations, line, larger(ZERO, load(activations, line)))
         weight += inputs * next_row
         source = target
 
@@ -122,10 +123,9 @@ def _network_backward(
             False,
         )
         if layer > 0:
-            hidden = activations[source:target]
-            d_hidden = d_activations[source:target]
-            for k in range(len(hidden)):
-                d_hidden[k] = d_hidden[k] if hidden[k] > ZERO else ZERO
+            for line in range(source // LANES, target // LANES):
+                own = load(d_activations, line)
+                store(d_activations, line, where_less(ZERO, load(activations, line), own, ZERO))
 
 
 @inlined
@@ -158,12 +158,29 @@ def _join(
             rest[k] = direction[k]
 
 
+@inlined
+def _exp(value: Any) -> Any:
+    """e^value, of at most e^+-EXP_RANGE; a NaN goes through."""
+    return exp2_small(larger(-EXP_RANGE, smaller(EXP_RANGE, value)) * LOG2_E)
+
+
 @kernel
 def _activate(color: Any, count: int, row: int, out: Any) -> None:
     """Sigmoid of the first three of a row's values into (count, 3)."""
+    values = np.empty(LANES, np.float32)
     for n in range(count):
+        store(values, 0, ONE / (ONE + _exp(ZERO - load(color, n * row // LANES))))
         for k in range(3):
-            out[n, k] = ONE / (ONE + math.exp(-color[n * row + k]))
+            out[n, k] = values[k]
+
+
+@kernel
+def _exponentials(geometry: Any, count: int, row: int, out: Any) -> None:
+    """exp of each row's first value into (count,)."""
+    values = np.empty(LANES, np.float32)
+    for n in range(count):
+        store(values, 0, _exp(load(geometry, n * row // LANES)))
+        out[n] = values[0]
 
 
 @kernel
@@ -176,8 +193,7 @@ def density(features: Any, widths: Any, transposed: Any, low: int, high: int, ou
         stop = min(start + TILE, high)
         _load(features, start, stop, activations)
         _network_forward(widths, transposed, activations)
-        for n in range(stop - start):
-            out[start + n] = math.exp(activations[last + n * last_row])
+        _exponentials(activations[last:], stop - start, last_row, out[start:stop])
 
 
 @kernel
@@ -205,8 +221,7 @@ def forward(
         _network_forward(density_widths, density_transposed, first)
         _join(geometry, harmonics, rows, start, stop, density_widths[-1], second)
         _network_forward(color_widths, color_transposed, second)
-        for n in range(stop - start):
-            density_out[start + n] = math.exp(geometry[n * geometry_row])
+        _exponentials(geometry, stop - start, geometry_row, density_out[start:stop])
         _activate(color, stop - start, color_row, color_out[start:stop])
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from itertools import pairwise
 
 # Slices beyond the thread count even out uneven work; more only add overhead.
@@ -32,14 +32,27 @@ def _pool() -> ThreadPoolExecutor:
 
 def run_sliced(work: Callable[[int, int], None], bounds: Sequence[int]) -> None:
     """Call ``work(bounds[k], bounds[k + 1])`` for every k, on the pool; return when all are done."""
-    slices = [(low, high) for low, high in pairwise(bounds) if low < high]
-    if len(slices) == 1 or thread_count() == 1:
-        for low, high in slices:
-            work(low, high)
-        return
-    futures = [_pool().submit(work, low, high) for low, high in slices]
-    for future in futures:
-        future.result()
+    run_all([partial(work, low, high) for low, high in pairwise(bounds) if low < high])
+
+
+def run_all(works: Sequence[Callable[[], None]]) -> None:
+    """Call all of ``works``, about in their order, here and on the pool; return when all are done."""
+    # every thread takes the next one: a future for each costs more than a small piece of work
+    following = iter(works)
+
+    def take() -> None:
+        for work in following:
+            work()
+
+    helpers = [_pool().submit(take) for _ in range(min(thread_count(), len(works)) - 1)]
+    try:
+        take()
+    finally:
+        # who has not begun stands behind other calls' work: nothing is left for it
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()
 
 
 def even_bounds(total: int, slices: int | None = None) -> list[int]:
