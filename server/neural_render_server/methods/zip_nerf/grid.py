@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
 
 from ...kernels.hash_encoding import hash_encode
 from ...kernels.hash_layout import HashLayout, initial_table
+from ...kernels.multisampling import weighted_means
 
 # Entries start within this, and are multiplied by the other before use: Adam then takes larger steps in
 # proportion (released code).
@@ -52,18 +54,40 @@ class MultisampledGrid(nn.Module):
 
     def forward(self, means: torch.Tensor, stds: torch.Tensor) -> torch.Tensor:
         """(N, width) features for ``means`` (N, M, 3) and ``stds`` (N, M) in the unit cube."""
-        count, samples = stds.shape
-        encoded = PRECONDITION * hash_encode(means.reshape(-1, 3), self.table, self.layout)
+        layout = self.layout
+        encoded = hash_encode(means.reshape(-1, 3), self.table, layout)
         weights = down_weights(stds.reshape(-1), self.resolutions)
-        per_level = encoded.view(count * samples, self.layout.levels, self.layout.features)
-        features = (per_level * weights[..., None]).view(count, samples, -1).mean(dim=1)
+        features, shares = weighted_means(
+            encoded.view(*stds.shape, layout.levels, layout.features), weights.view(*stds.shape, -1)
+        )
         # how coarse the question was, in the features' own magnitude (released code)
-        magnitude = PRECONDITION * torch.sqrt(START**2 + self.mean_squares().detach())
-        scales = ((2.0 * weights - 1.0) * magnitude).view(count, samples, -1).mean(dim=1)
-        return torch.cat([features, scales], dim=-1)
+        with torch.no_grad():
+            magnitude = torch.sqrt(START**2 + self.mean_squares())
+        scales = (2.0 * shares - 1.0) * magnitude
+        return PRECONDITION * torch.cat([features.flatten(1), scales], dim=-1)
 
     def mean_squares(self) -> torch.Tensor:
         """(L,) mean of each level's squared entries: their sum is the normalised weight decay."""
         offsets = self.layout.offsets.tolist()
-        parts = [self.table[low:high] for low, high in pairwise(offsets)]
-        return torch.stack([(part * part).mean() for part in parts])
+        squares: torch.Tensor = _MeanSquares.apply(self.table, offsets)  # type: ignore[no-untyped-call]
+        return squares
+
+
+class _MeanSquares(torch.autograd.Function):
+    """Autograd would fill and add a whole table for the gradient of each level."""
+
+    @staticmethod
+    def forward(ctx: Any, table: torch.Tensor, offsets: list[int]) -> torch.Tensor:
+        ctx.save_for_backward(table)
+        ctx.offsets = offsets
+        parts = [table[low:high].reshape(-1) for low, high in pairwise(offsets)]
+        return torch.stack([part.dot(part) / part.numel() for part in parts])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (table,) = ctx.saved_tensors
+        d_table = torch.empty_like(table)
+        for gradient, (low, high) in zip(gradients[0], pairwise(ctx.offsets), strict=True):
+            part = table[low:high]
+            torch.mul(part, 2.0 * gradient / part.numel(), out=d_table[low:high])
+        return d_table, None

@@ -93,7 +93,9 @@ class ZipNerfMethod(RayMethod):
         self._training = _Training(self._make_optimizer(self._field), seed)
 
     def _make_optimizer(self, field: ZipNerfField) -> torch.optim.Adam:
-        return torch.optim.Adam(field.parameters(), betas=BETAS, eps=EPSILON)  # every step sets the rate
+        return torch.optim.Adam(
+            field.parameters(), betas=BETAS, eps=EPSILON, fused=True
+        )  # every step sets the rate
 
     def learning_rate(self, progress: float) -> float:
         """Log-linear, after a warm-up along a sine (mip-NeRF, released code)."""

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from ...fields.activations import truncated_exp
-from ...fields.contraction import contract_gaussians
 from ...fields.encodings import positional_encoding, positional_encoding_width
 from ...fields.networks import MLP
 from ...kernels.ray_parts import RayParts
@@ -19,7 +18,7 @@ from ..volumetric.quadrature import composite, composite_mattes, volume_weights
 from ..volumetric.rays import torch_random
 from .config import ZipNerfConfig
 from .grid import MultisampledGrid, doubling_layout
-from .multisampling import hexagon_angles, multisample
+from .multisampling import Hexagons, contracted_multisamples
 from .spacing import RaySpacing
 
 # Added to the logarithm of density, so that space starts out thin (released code).
@@ -27,8 +26,6 @@ DENSITY_BIAS = -1.0
 DIRECTION_OCTAVES = 4
 # Slope of the annealing of weights before resampling (mip-NeRF 360, released code).
 ANNEAL_SLOPE = 10.0
-# The contraction's ball has radius 2; the grids are over the unit cube.
-BALL_DIAMETER = 4.0
 # Where nothing is behind the field, its last interval has no end: it is opaque.
 ENDLESS = 1e10
 
@@ -47,13 +44,10 @@ class DensityNetwork(nn.Module):
     def forward(self, means: torch.Tensor, stds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Density (R, S) per scene radius and features (R, S, further).
 
-        ``means`` (R, S, M, 3) and ``stds`` (R, S, M) in scene radii around the scene's centre.
+        ``means`` (R, S, M, 3) and ``stds`` (R, S, M) in the contraction's unit cube.
         """
-        shape = means.shape[:2]
-        contracted, sizes = contract_gaussians(means, stds)
-        unit = contracted / BALL_DIAMETER + 0.5
-        outputs = self.network(self.grid(unit.flatten(0, 1), (sizes / BALL_DIAMETER).flatten(0, 1)))
-        outputs = outputs.view(*shape, -1)
+        outputs = self.network(self.grid(means.flatten(0, 1), stds.flatten(0, 1)))
+        outputs = outputs.view(*means.shape[:2], -1)
         return truncated_exp(outputs[..., 0] + DENSITY_BIAS), outputs[..., 1:]
 
 
@@ -152,8 +146,8 @@ def render_cones(
         jitter = None if random is None else torch_random(random, count, 1, device=device)
         s = stepfun.sample_intervals(s, weights.detach() ** anneal, intervals, jitter)
         t = cones.spacing.to_t(s)
-        angles = hexagon_angles(count, intervals, random, device)
-        means, stds = multisample(cones.origins, cones.directions, cones.radii, t, angles)
+        hexagons = Hexagons.draw(count, intervals, random)
+        means, stds = contracted_multisamples(cones.origins, cones.directions, cones.radii, t, hexagons)
         density, features = network(means, stds)
         middles = 0.5 * (t[:, 1:] + t[:, :-1])
         density = density * cones.is_there[:, None]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
+
+from ...fields.contraction import contract_gaussians
+from ...kernels.multisampling import gaussians
+from ...kernels.volume_dispatch import is_compiled
 
 SAMPLES = 6
 # The order in which the hexagon's corners are taken along the ray, in sixths of a turn: so distance along
@@ -13,6 +19,8 @@ SAMPLES = 6
 _ORDER = (0, 2, 4, 3, 5, 1)
 # Standard deviation of each Gaussian, in units of its distance from the ray (released code).
 STD_SCALE = 0.5
+# The contraction's ball has radius 2; the grids are over the unit cube.
+BALL_DIAMETER = 4.0
 
 
 def multisample_distances(edges: torch.Tensor) -> torch.Tensor:
@@ -27,23 +35,52 @@ def multisample_distances(edges: torch.Tensor) -> torch.Tensor:
     return t0 + d / (d**2 + 3.0 * s**2) * (t1**2 + 2.0 * s**2 + spread)
 
 
-def hexagon_angles(
-    rays: int, intervals: int, random: np.random.Generator | None, device: torch.device
-) -> torch.Tensor:
-    """(R, S, 6) angles around the ray.
+@dataclass(frozen=True, eq=False)
+class Hexagons:
+    """How the hexagons of intervals lie: ``is_reversed`` and ``turns``, in radians, (R, S)."""
 
-    In training each hexagon is turned at random, and half of them run the other way round; at test time
-    every other one is turned by 30 degrees and reversed.
+    is_reversed: npt.NDArray[np.bool_]
+    turns: npt.NDArray[np.float32]
+
+    @classmethod
+    def draw(cls, rays: int, intervals: int, random: np.random.Generator | None) -> Hexagons:
+        """In training each hexagon is turned at random, and half of them run the other way round.
+
+        At test time every other one is turned by 30 degrees and reversed.
+        """
+        if random is None:
+            is_reversed = np.tile(np.arange(intervals) % 2 == 1, (rays, 1))
+            return cls(is_reversed, np.where(is_reversed, np.float32(math.pi / 6.0), np.float32(0.0)))
+        is_reversed = random.random((rays, intervals), dtype=np.float32) < 0.5
+        turns = random.random((rays, intervals), dtype=np.float32) * np.float32(2.0 * math.pi)
+        return cls(is_reversed, turns)
+
+    def angles(self, device: torch.device) -> torch.Tensor:
+        """(R, S, 6) angles around the ray."""
+        corners = np.asarray(_ORDER, dtype=np.float32) * np.float32(math.pi / 3.0)
+        angles = np.where(self.is_reversed[..., None], corners[::-1], corners) + self.turns[..., None]
+        return torch.from_numpy(angles.astype(np.float32)).to(device)
+
+
+def contracted_multisamples(
+    rays_o: torch.Tensor,
+    rays_d: torch.Tensor,
+    radii: torch.Tensor,
+    edges: torch.Tensor,
+    hexagons: Hexagons,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The Gaussians of ``multisample``, contracted, in the unit cube that the contraction's ball fills.
+
+    Without gradient: intervals do not move by what is seen in them.
     """
-    corners = np.asarray(_ORDER, dtype=np.float32) * np.float32(math.pi / 3.0)
-    if random is None:
-        is_reversed = np.arange(intervals)[None, :, None] % 2 == 1
-        turn = np.where(is_reversed, np.float32(math.pi / 6.0), np.float32(0.0))
-    else:
-        is_reversed = random.random((rays, intervals, 1), dtype=np.float32) < 0.5
-        turn = random.random((rays, intervals, 1), dtype=np.float32) * np.float32(2.0 * math.pi)
-    angles = np.where(is_reversed, corners[::-1], corners) + turn
-    return torch.from_numpy(angles.astype(np.float32)).to(device).expand(rays, intervals, SAMPLES)
+    with torch.no_grad():
+        if is_compiled(edges):
+            rays = (rays_o, rays_d, *_across(rays_d), radii)
+            constants = (_ORDER, STD_SCALE, BALL_DIAMETER)
+            return gaussians(rays, edges, hexagons.is_reversed, hexagons.turns, constants)
+        means, stds = multisample(rays_o, rays_d, radii, edges, hexagons.angles(edges.device))
+        means, stds = contract_gaussians(means, stds)
+        return means / BALL_DIAMETER + 0.5, stds / BALL_DIAMETER
 
 
 def multisample(

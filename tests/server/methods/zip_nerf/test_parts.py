@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from neural_render_server.methods.zip_nerf.grid import MultisampledGrid, doubling_layout, down_weights
 from neural_render_server.methods.zip_nerf.multisampling import (
     SAMPLES,
-    hexagon_angles,
+    Hexagons,
     multisample,
     multisample_distances,
 )
@@ -56,7 +56,7 @@ def test_the_six_points_have_the_frustums_moments_in_space(training: bool) -> No
     edges = torch.tensor([[1.0, 1.5, 4.0]], dtype=torch.float64)
     radius = 0.1
     random = np.random.default_rng(0) if training else None
-    angles = hexagon_angles(1, 2, random, CPU).double()
+    angles = Hexagons.draw(1, 2, random).angles(CPU).double()
     means, stds = multisample(rays_o, rays_d, torch.tensor([radius], dtype=torch.float64), edges, angles)
     assert means.shape == (1, 2, SAMPLES, 3)
     forward = rays_d[0] / rays_d[0].norm()
@@ -71,10 +71,10 @@ def test_the_six_points_have_the_frustums_moments_in_space(training: bool) -> No
 
 
 def test_hexagons_turn_and_reverse() -> None:
-    still = hexagon_angles(1, 3, None, CPU)[0]
+    still = Hexagons.draw(1, 3, None).angles(CPU)[0]
     assert torch.equal(still[0], still[2])
     torch.testing.assert_close(still[1], still[0].flip(0) + math.pi / 6)
-    drawn = hexagon_angles(400, 1, np.random.default_rng(1), CPU)[:, 0]
+    drawn = Hexagons.draw(400, 1, np.random.default_rng(1)).angles(CPU)[:, 0]
     forwards = torch.isclose(
         (drawn[:, 1] - drawn[:, 0]) % (2 * math.pi), torch.tensor(2 * math.pi / 3), atol=1e-4
     )

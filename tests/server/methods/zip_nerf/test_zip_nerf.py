@@ -18,7 +18,7 @@ from neural_render_server.errors import CaptureError, OptionError
 from neural_render_server.methods.volumetric.stepfun import blurred_interlevel_loss, interlevel_loss
 from neural_render_server.methods.zip_nerf import ZipNerfConfig, ZipNerfMethod
 from neural_render_server.methods.zip_nerf.losses import PULSE_WIDTHS, charbonnier
-from neural_render_server.methods.zip_nerf.multisampling import hexagon_angles, multisample
+from neural_render_server.methods.zip_nerf.multisampling import Hexagons, contracted_multisamples
 
 CPU = torch.device("cpu")
 TINY = {"coarsest": 8, "finest": 64, "finest_proposals": (16, 32), "features": 2, "log2_table_size": 13}
@@ -84,10 +84,9 @@ def test_a_coarser_camera_gets_a_smoother_answer(photos: Frames) -> None:
     for radius in (1e-4, 0.05, 0.5):
         cones = method._cones(origins, directions, torch.full((64,), radius))
         edges = cones.spacing.to_t(torch.tensor([[0.4, 0.41]]).expand(64, 2))
-        means, stds = multisample(
-            cones.origins, cones.directions, cones.radii, edges, hexagon_angles(64, 1, None, CPU)
-        )
-        features = field.density.grid((means[:, 0] / 4 + 0.5), stds[:, 0] / 4)
+        hexagons = Hexagons.draw(64, 1, None)
+        means, stds = contracted_multisamples(cones.origins, cones.directions, cones.radii, edges, hexagons)
+        features = field.density.grid(means[:, 0], stds[:, 0])
         variations.append(features[:, : field.density.grid.layout.width].std(dim=0).mean().item())
     assert variations[0] > variations[1] > variations[2]
 
