@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from . import multisampling_cpu
@@ -51,8 +52,8 @@ class _WeightedMeans(torch.autograd.Function):
 def gaussians(
     rays: tuple[torch.Tensor, ...],
     edges: torch.Tensor,
-    is_reversed: np.ndarray[Any, Any],
-    turns: np.ndarray[Any, Any],
+    is_reversed: npt.NDArray[np.bool_],
+    turns: npt.NDArray[np.float32],
     constants: tuple[tuple[int, ...], float, float],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Means (R, S, 6, 3) and standard deviations (R, S, 6), contracted, in the unit cube; numba alone.

@@ -55,7 +55,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": {
         "finest": 512,
         "finest_proposals": (64, 256),
-        "log2_table_size": 16,
+        "log2_table_size": 17,
+        # all of a small table is in use, so that the published 10 for objects would flatten it
+        "weight_decay": 0.1,
         "width": 32,
         "color_width": 32,
         "samples": (24, 24, 12),
