@@ -13,7 +13,7 @@ from . import hash_encoding_reference as reference
 from .hash_corners import CHUNK, in_chunks
 from .hash_encoding_cpu import kernels
 from .hash_layout import HashLayout
-from .threads import even_bounds, run_all, run_sliced, thread_count
+from .threads import SLICES_PER_THREAD, even_bounds, run_all, run_sliced, thread_count
 from .volume_dispatch import is_compiled
 
 
@@ -56,7 +56,8 @@ def encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> 
     arguments = (_chunked(positions), _flat(table), *_layout_arrays(layout))
     bounds = _chunk_bounds(len(positions))
     # level by level, so that all threads look into one level's entries
-    slices = [(level, low, high) for level in range(layout.levels) for low, high in pairwise(bounds)]
+    parts = _chunk_bounds(len(positions), -(-2 * SLICES_PER_THREAD * thread_count() // layout.levels))
+    slices = [(level, low, high) for level in range(layout.levels) for low, high in pairwise(parts)]
     run_all([partial(compiled.forward, *arguments, *one, by_level) for one in slices])
     output = _flat(encoded)
     run_sliced(lambda low, high: compiled.to_rows(by_level, low, high, output), bounds)
@@ -110,9 +111,9 @@ def _chunked(positions: torch.Tensor) -> Any:
     return columns
 
 
-def _chunk_bounds(points: int) -> list[int]:
-    """Bounds of slices of so many points, each of whole chunks but for the last."""
-    chunks = even_bounds(in_chunks(points) // CHUNK, 4 * thread_count())
+def _chunk_bounds(points: int, slices: int = 0) -> list[int]:
+    """Bounds of ``slices`` of points, or of several a thread; each is whole chunks but for the last."""
+    chunks = even_bounds(in_chunks(points) // CHUNK, slices or SLICES_PER_THREAD * thread_count())
     return [min(points, CHUNK * bound) for bound in chunks]
 
 

@@ -17,11 +17,13 @@ import torch
 
 from .jit import inlined, kernel
 from .lanes import LANES, any_reaches, lanes, larger, load, root, store, where_less
-from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+from .threads import run_sliced
 from .volume_dispatch import is_compiled
 
 # Weights move little in this many steps beside the twenty or so that the average spans.
 AVERAGE_INTERVAL = 8
+# Values that a thread takes at once, a multiple of LANES: touched ones are many here and few there.
+SLICE = 2**18
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,7 @@ def adam(
         # the least number that is not 0
         scalars = [np.finfo(real).smallest_subnormal]
         scalars += [real(n) for n in (rate, epsilon, rates.decay, rates.beta_1, rates.beta_2)]
-        # several for each thread, since touched blocks are many here and few there
-        lines = even_bounds(values.numel() // LANES, SLICES_PER_THREAD * thread_count())
-        bounds = [LANES * line for line in lines[:-1]] + [values.numel()]
+        bounds = [*range(0, max(1, values.numel()), SLICE), values.numel()]
         run_sliced(lambda low, high: cpu_adam(*arrays, *scalars, low, high), bounds)
         if memory < 1.0:
             average, share = averaged.detach().view(-1).numpy(), real(1.0 - memory)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import pairwise
 
@@ -49,10 +49,10 @@ def run_all(works: Sequence[Callable[[], None]]) -> None:
         take()
     finally:
         # who has not begun stands behind other calls' work: nothing is left for it
-        begun = [helper for helper in helpers if not helper.cancel()]
-        wait(begun)
-    for helper in begun:
-        helper.result()
+        errors = [helper.exception() for helper in helpers if not helper.cancel()]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
 def even_bounds(total: int, slices: int | None = None) -> list[int]:
