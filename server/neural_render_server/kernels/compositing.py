@@ -13,8 +13,8 @@ import torch
 
 from . import compositing_cpu
 from . import compositing_reference as reference
-from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
-from .volume_dispatch import is_compiled
+from .threads import run_sliced, several_bounds
+from .volume_dispatch import as_array, is_compiled
 
 cpu: Any = compositing_cpu  # compiled functions have no types
 
@@ -42,9 +42,9 @@ class _Composite(torch.autograd.Function):
         count = len(bounds) - 1
         color, opacity, depth = colors.new_empty(count, 3), colors.new_empty(count), colors.new_empty(count)
         weights, after = torch.empty_like(thickness), torch.empty_like(thickness)
-        inputs = [_array(tensor) for tensor in (thickness, colors, distances, bounds)]
-        outputs = [_array(tensor) for tensor in (color, opacity, depth, weights, after)]
-        run_sliced(lambda low, high: cpu.forward(*inputs, low, high, *outputs), _slices(count))
+        inputs = [as_array(tensor) for tensor in (thickness, colors, distances, bounds)]
+        outputs = [as_array(tensor) for tensor in (color, opacity, depth, weights, after)]
+        run_sliced(lambda low, high: cpu.forward(*inputs, low, high, *outputs), several_bounds(count))
         ctx.save_for_backward(colors, distances, bounds, weights, after)
         return color, opacity, depth
 
@@ -52,9 +52,11 @@ class _Composite(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
         colors, distances, bounds, weights, after = ctx.saved_tensors
         d_thickness, d_colors = torch.empty_like(weights), colors.new_empty(len(colors), 3)
-        inputs = [_array(tensor) for tensor in (*gradients, colors, distances, bounds, weights, after)]
-        outputs = [_array(d_thickness), _array(d_colors)]
-        run_sliced(lambda low, high: cpu.backward(*inputs, low, high, *outputs), _slices(len(bounds) - 1))
+        inputs = [as_array(tensor) for tensor in (*gradients, colors, distances, bounds, weights, after)]
+        outputs = [as_array(d_thickness), as_array(d_colors)]
+        run_sliced(
+            lambda low, high: cpu.backward(*inputs, low, high, *outputs), several_bounds(len(bounds) - 1)
+        )
         return d_thickness, d_colors, None, None
 
 
@@ -63,8 +65,10 @@ def visible(thickness: torch.Tensor, bounds: torch.Tensor, least: float) -> torc
     if not is_compiled(thickness):
         return reference.visible(thickness, bounds, least)
     kept = torch.empty(len(thickness), dtype=torch.bool)
-    inputs, output, limit = (_array(thickness), _array(bounds)), kept.numpy(), -math.log(least)
-    run_sliced(lambda low, high: cpu.visible(*inputs, limit, low, high, output), _slices(len(bounds) - 1))
+    inputs, output, limit = (as_array(thickness), as_array(bounds)), kept.numpy(), -math.log(least)
+    run_sliced(
+        lambda low, high: cpu.visible(*inputs, limit, low, high, output), several_bounds(len(bounds) - 1)
+    )
     return kept
 
 
@@ -72,11 +76,3 @@ def kept_bounds(kept: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
     """(R + 1,) bounds of the rays' samples after all but the ``kept`` (N,) are taken out."""
     counted = torch.cat([bounds.new_zeros(1), torch.cumsum(kept, dim=0)])
     return counted[bounds]
-
-
-def _slices(rays: int) -> list[int]:
-    return even_bounds(rays, SLICES_PER_THREAD * thread_count())
-
-
-def _array(tensor: torch.Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()

@@ -14,7 +14,7 @@ from .hash_corners import CHUNK, in_chunks
 from .hash_encoding_cpu import kernels
 from .hash_layout import HashLayout
 from .threads import SLICES_PER_THREAD, even_bounds, run_all, run_sliced, thread_count
-from .volume_dispatch import is_compiled
+from .volume_dispatch import as_array, is_compiled
 
 
 def hash_encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> torch.Tensor:
@@ -52,8 +52,9 @@ def encode(positions: torch.Tensor, table: torch.Tensor, layout: HashLayout) -> 
         return reference.encode(positions.detach(), table.detach(), layout)
     compiled = _compiled(layout, table)
     encoded = torch.empty(len(positions), layout.width, dtype=table.dtype)
-    by_level = np.empty((layout.levels, len(positions) * layout.features), _array(table).dtype)
-    arguments = (_chunked(positions), _flat(table), *_layout_arrays(layout))
+    entries = _flat(table)
+    by_level = np.empty((layout.levels, len(positions) * layout.features), entries.dtype)
+    arguments = (_chunked(positions), entries, *_layout_arrays(layout))
     bounds = _chunk_bounds(len(positions))
     # level by level, so that all threads look into one level's entries
     parts = _chunk_bounds(len(positions), -(-2 * SLICES_PER_THREAD * thread_count() // layout.levels))
@@ -117,12 +118,8 @@ def _chunk_bounds(points: int, slices: int = 0) -> list[int]:
     return [min(points, CHUNK * bound) for bound in chunks]
 
 
-def _array(tensor: torch.Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()
-
-
 def _flat(tensor: torch.Tensor) -> Any:
-    return _array(tensor).reshape(-1)
+    return as_array(tensor).reshape(-1)
 
 
 def _layout_arrays(layout: HashLayout) -> tuple[Any, ...]:

@@ -63,7 +63,7 @@ def adam(
         # the least number that is not 0
         scalars = [np.finfo(real).smallest_subnormal]
         scalars += [real(n) for n in (rate, epsilon, rates.decay, rates.beta_1, rates.beta_2)]
-        bounds = [*range(0, max(1, values.numel()), SLICE), values.numel()]
+        bounds = [*range(0, values.numel(), SLICE), values.numel()]
         run_sliced(lambda low, high: cpu_adam(*arrays, *scalars, low, high), bounds)
         if memory < 1.0:
             average, share = averaged.detach().view(-1).numpy(), real(1.0 - memory)

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 
 from . import multisampling_cpu
-from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
-from .volume_dispatch import is_compiled
+from .threads import run_sliced, several_bounds
+from .volume_dispatch import as_array, is_compiled
 
+SAMPLES = multisampling_cpu.SAMPLES
 cpu: Any = multisampling_cpu  # compiled functions have no types
 
 
@@ -31,9 +32,9 @@ class _WeightedMeans(torch.autograd.Function):
     def forward(ctx: Any, encoded: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         count, _, levels, features = encoded.shape
         means, shares = encoded.new_empty(count, levels, features), weights.new_empty(count, levels)
-        arrays = _array(encoded), _array(weights)
+        arrays = as_array(encoded), as_array(weights)
         outputs = means.numpy(), shares.numpy()
-        run_sliced(lambda low, high: cpu.weighted_means(*arrays, low, high, *outputs), _slices(count))
+        run_sliced(lambda low, high: cpu.weighted_means(*arrays, low, high, *outputs), several_bounds(count))
         ctx.save_for_backward(weights)
         ctx.mark_non_differentiable(shares)
         return means, shares
@@ -42,9 +43,10 @@ class _WeightedMeans(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         (weights,) = ctx.saved_tensors
         d_encoded = weights.new_empty(*weights.shape, gradients[0].shape[-1])
-        arrays, output = (_array(gradients[0]), _array(weights)), d_encoded.numpy()
+        arrays, output = (as_array(gradients[0]), as_array(weights)), d_encoded.numpy()
         run_sliced(
-            lambda low, high: cpu.weighted_means_backward(*arrays, low, high, output), _slices(len(weights))
+            lambda low, high: cpu.weighted_means_backward(*arrays, low, high, output),
+            several_bounds(len(weights)),
         )
         return d_encoded, None
 
@@ -63,19 +65,13 @@ def gaussians(
     order of its corners, the Gaussians' size and the diameter of the contraction's ball.
     """
     count, intervals = len(edges), edges.shape[1] - 1
-    places = edges.new_empty(count, intervals, multisampling_cpu.SAMPLES, 3)
-    sizes = edges.new_empty(count, intervals, multisampling_cpu.SAMPLES)
-    arrays = [_array(tensor) for tensor in (*rays, edges)]
+    places = edges.new_empty(count, intervals, SAMPLES, 3)
+    sizes = edges.new_empty(count, intervals, SAMPLES)
+    arrays = [as_array(tensor) for tensor in (*rays, edges)]
     order, std_scale, diameter = constants
     hexagons = is_reversed, turns, np.array(order), std_scale, diameter
     outputs = places.numpy(), sizes.numpy()
-    run_sliced(lambda low, high: cpu.gaussians(*arrays, *hexagons, low, high, *outputs), _slices(count))
+    run_sliced(
+        lambda low, high: cpu.gaussians(*arrays, *hexagons, low, high, *outputs), several_bounds(count)
+    )
     return places, sizes
-
-
-def _array(tensor: torch.Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()
-
-
-def _slices(count: int) -> list[int]:
-    return even_bounds(count, SLICES_PER_THREAD * thread_count())

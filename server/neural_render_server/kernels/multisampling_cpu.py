@@ -12,6 +12,7 @@ import numpy as np
 
 from .jit import kernel
 
+# Gaussians that stand for an interval.
 SAMPLES = 6
 
 

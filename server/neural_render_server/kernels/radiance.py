@@ -13,6 +13,7 @@ import torch
 from . import radiance_cpu
 from .matrix_tile import padded
 from .threads import even_bounds, run_sliced
+from .volume_dispatch import as_array
 
 cpu: Any = radiance_cpu  # compiled functions have no types
 FloatArray = npt.NDArray[np.float32]
@@ -36,7 +37,7 @@ def density(features: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Te
     """
     network = _network(weights)
     out = torch.empty(len(features))
-    rows, output = _array(features), out.numpy()
+    rows, output = as_array(features), out.numpy()
     run_sliced(
         lambda low, high: cpu.density(rows, network.widths, network.transposed, low, high, output),
         _slices(len(features)),
@@ -79,7 +80,7 @@ class _Radiance(torch.autograd.Function):
         ctx.save_for_backward(features, harmonics, rows, *weights)
         first, second = _network(weights[:layers]), _network(weights[layers:])
         density_out, color_out = torch.empty(len(features)), torch.empty(len(features), 3)
-        inputs = [_array(tensor) for tensor in (features, harmonics, rows)]
+        inputs = [as_array(tensor) for tensor in (features, harmonics, rows)]
         networks = first.widths, first.transposed, second.widths, second.transposed
         outputs = density_out.numpy(), color_out.numpy()
         run_sliced(
@@ -92,8 +93,8 @@ class _Radiance(torch.autograd.Function):
         features, harmonics, rows, *weights = ctx.saved_tensors
         layers = ctx.layers
         first, second = _network(weights[:layers]), _network(weights[layers:])
-        inputs = [_array(tensor) for tensor in (features, harmonics, rows)]
-        upstream = [_array(tensor) for tensor in gradients]
+        inputs = [as_array(tensor) for tensor in (features, harmonics, rows)]
+        upstream = [as_array(tensor) for tensor in gradients]
         d_features = torch.empty(features.shape)
         output = d_features.numpy()
         bounds = _slices(len(features))
@@ -119,7 +120,7 @@ class _Radiance(torch.autograd.Function):
 
 
 def _network(weights: Sequence[torch.Tensor]) -> _Network:
-    arrays = [_array(weight) for weight in weights]
+    arrays = [as_array(weight) for weight in weights]
     widths = np.array([arrays[0].shape[1], *(len(array) for array in arrays)], dtype=np.int64)
     straight = [_pad_columns(array) for array in arrays]
     transposed = [_pad_columns(array.T) for array in arrays]
@@ -152,7 +153,3 @@ def _unpadded(flat: FloatArray, widths: npt.NDArray[np.int64]) -> list[torch.Ten
 def _slices(samples: int) -> list[int]:
     tiles = -(-samples // cpu.TILE)
     return [min(samples, cpu.TILE * bound) for bound in even_bounds(tiles, max(1, min(SLICES, tiles)))]
-
-
-def _array(tensor: torch.Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()

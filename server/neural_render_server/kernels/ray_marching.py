@@ -9,8 +9,8 @@ import torch
 from . import ray_marching_cpu
 from . import ray_marching_reference as reference
 from .march_steps import MarchSteps
-from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
-from .volume_dispatch import is_compiled
+from .threads import run_sliced, several_bounds
+from .volume_dispatch import as_array, is_compiled
 
 march_kernel: Any = ray_marching_cpu.march  # compiled functions have no types
 
@@ -38,9 +38,9 @@ def march(
     count = len(rays_o)
     bounds = torch.zeros(count + 1, dtype=torch.int64)
     real = rays_o.detach().numpy().dtype.type
-    inputs = [_array(tensor) for tensor in (rays_o, rays_d, near, far, jitter, occupied)]
+    inputs = [as_array(tensor) for tensor in (rays_o, rays_d, near, far, jitter, occupied)]
     inputs += [real(steps.least), real(steps.longest), real(steps.cone), steps.most]
-    slices = even_bounds(count, SLICES_PER_THREAD * thread_count())
+    slices = several_bounds(count)
     nothing = rays_o.new_empty(0).numpy()
     counts = bounds.numpy()
     run_sliced(lambda low, high: march_kernel(*inputs, low, high, counts, nothing, nothing, False), slices)
@@ -50,7 +50,3 @@ def march(
     outputs = starts.numpy(), lengths.numpy()
     run_sliced(lambda low, high: march_kernel(*inputs, low, high, counts, *outputs, True), slices)
     return bounds, starts, lengths
-
-
-def _array(tensor: torch.Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()

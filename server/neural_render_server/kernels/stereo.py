@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .jit import kernel
-from .threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+from .threads import run_sliced, several_bounds
 
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -222,7 +222,7 @@ def sweep_costs(
     )
     run_sliced(
         lambda first, last: _sweep_planes(first, last, *arguments),
-        even_bounds(len(inverse_depths), SLICES_PER_THREAD * thread_count()),
+        several_bounds(len(inverse_depths)),
     )
     return costs
 

@@ -31,7 +31,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def run_sliced(work: Callable[[int, int], None], bounds: Sequence[int]) -> None:
-    """Call ``work(bounds[k], bounds[k + 1])`` for every k, on the pool; return when all are done."""
+    """Call ``work(bounds[k], bounds[k + 1])`` for every k, here and on the pool; return when all are done."""
     run_all([partial(work, low, high) for low, high in pairwise(bounds) if low < high])
 
 
@@ -53,6 +53,11 @@ def run_all(works: Sequence[Callable[[], None]]) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def several_bounds(total: int) -> list[int]:
+    """Bounds that cut ``range(total)`` into several slices for each thread, which evens out uneven work."""
+    return even_bounds(total, SLICES_PER_THREAD * thread_count())
 
 
 def even_bounds(total: int, slices: int | None = None) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -13,6 +14,11 @@ _reference_only = False
 def is_compiled(tensor: torch.Tensor) -> bool:
     """Whether kernels on ``tensor`` run in numba: on the CPU, unless ``reference_kernels`` is in force."""
     return tensor.device.type == "cpu" and not _reference_only
+
+
+def as_array(tensor: torch.Tensor) -> Any:
+    """The tensor as numba takes it: C-contiguous, without gradient."""
+    return tensor.detach().contiguous().numpy()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from neural_render_server.kernels.lanes import (
     lanes,
     larger,
     load,
+    root,
     smaller,
     store,
     sum_of,
@@ -65,6 +66,12 @@ def _of_numbers(a: Any, b: Any) -> Any:
     return larger(a, b), smaller(a, b), truncated(a), to_integers(a)
 
 
+@kernel
+def _roots(lines: Any, out: Any) -> Any:
+    store(out, 0, root(load(lines, 0)))
+    return root(lines[1, 0])
+
+
 @pytest.fixture
 def lines() -> np.ndarray:
     return np.random.default_rng(0).normal(0.0, 20.0, (2, LANES)).astype(np.float32)
@@ -86,6 +93,14 @@ def test_each_lane_is_combined_with_its_own(lines: np.ndarray) -> None:
     )
     for found, wanted in zip(out, expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=4e-7)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_roots_of_lanes_and_of_numbers(lines: np.ndarray, real: type) -> None:
+    squares, out = (lines.astype(real) ** 2), np.empty((1, LANES), real)
+    number = _roots(squares, out)
+    np.testing.assert_array_equal(out[0], np.sqrt(squares[0]))
+    assert number == np.sqrt(squares[1, 0])
 
 
 def test_what_is_no_number_is_neither_larger_nor_less(lines: np.ndarray) -> None:

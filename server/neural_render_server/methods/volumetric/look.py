@@ -13,7 +13,7 @@ from ...fields.hash_field import RadianceNetworks
 from ...kernels import waves_cpu
 from ...kernels.compositing import kept_bounds, visible
 from ...kernels.compositing_reference import ray_of_sample
-from ...kernels.threads import SLICES_PER_THREAD, even_bounds, run_sliced, thread_count
+from ...kernels.threads import run_sliced, several_bounds
 from ...kernels.volume_dispatch import is_compiled
 
 # Samples behind this share of the light are not worth their time (Instant-NGP, released code).
@@ -140,7 +140,7 @@ def _look_in_numba(field: Encoder, steps: Steps) -> Samples:
     ]
     bounds = arrays[-1]
     rays = len(bounds) - 1
-    slices = even_bounds(rays, SLICES_PER_THREAD * thread_count())
+    slices = several_bounds(rays)
     reached, kept = np.zeros(rays, arrays[0].dtype), np.zeros(rays, np.int64)
     waves: list[_Wave] = []
     first, last = 0, FIRST_WAVE

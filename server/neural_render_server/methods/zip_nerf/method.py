@@ -12,6 +12,7 @@ import torch
 
 from ...cameras import Camera
 from ...errors import SceneError
+from ...kernels.multisampling import SAMPLES
 from ...kernels.ray_parts import RayParts
 from ...kernels.ray_shapes import intersect_box
 from ..base import Report, Tensors, TrainingViews
@@ -25,7 +26,6 @@ from ..volumetric.uniform_sampler import UniformSampler
 from .config import PRESETS, ZipNerfConfig, check
 from .losses import total_loss
 from .model import Cones, ZipNerfField, render_cones
-from .multisampling import SAMPLES
 from .spacing import RaySpacing
 
 # Adam's other numbers, and what the rate is multiplied by at the warm-up's start (released code).

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 
 from ...fields.contraction import contract_gaussians
-from ...kernels.multisampling import gaussians
+from ...kernels.multisampling import SAMPLES, gaussians
 from ...kernels.volume_dispatch import is_compiled
 
-SAMPLES = 6
 # The order in which the hexagon's corners are taken along the ray, in sixths of a turn: so distance along
 # the ray and angle around it do not correlate.
 _ORDER = (0, 2, 4, 3, 5, 1)

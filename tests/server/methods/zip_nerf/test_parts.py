@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neural_render_server.kernels.multisampling import SAMPLES
 from neural_render_server.methods.zip_nerf.grid import MultisampledGrid, doubling_layout, down_weights
 from neural_render_server.methods.zip_nerf.multisampling import (
-    SAMPLES,
     Hexagons,
     multisample,
     multisample_distances,
@@ -116,6 +116,8 @@ def test_weight_decay_is_normalised_by_level() -> None:
         for level in range(3):
             grid.table[grid.layout.offsets[level] : grid.layout.offsets[level + 1]] = level + 1.0
     torch.testing.assert_close(grid.mean_squares(), torch.tensor([1.0, 4.0, 9.0]))
+    grid = grid.double()
+    torch.autograd.gradcheck(lambda _: grid.mean_squares(), (grid.table,))
 
 
 @settings(max_examples=30, deadline=None)
